@@ -1,0 +1,76 @@
+// The model of expected counts, used by everything that needs one (decomposition, simulation, bounds, truth):
+//
+//   lambda_b(A; T, s) = exposure open_b  sum_E w_b(E;T) exp(-sum_m mu_m(E) A_m) / sum_E w_b(E;T0)  +  s_b
+//   w_b(E;T) = S(E;T_b) - S(E;T_b+1),    S(E;T) = N0(E) integral_T^inf R(U|E) dU
+//
+// A areal density [g/cm^2], mu mass attenuation [cm^2/g], T thresholds [keV], T0 those of the air scan, s background [count].
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/array.h"
+#include "core/physics/spectral_system.h"
+
+namespace counterflow {
+
+// Effective spectra of the bins at one set of thresholds.
+struct BinWeights {
+  Array<double, 2> weight;  // [bin, energy] w_b(E;T), any common scale
+  // [threshold, energy] N0(E) R(T_k|E): dw_k/dT_k = -edge_k, dw_{k-1}/dT_k = +edge_k. Empty where spectra come from a file.
+  Array<double, 2> edge;
+  std::vector<double> total;       // [bin] sum_E w_b
+  std::vector<double> edge_total;  // [threshold] sum_E edge_k
+};
+
+// Expected counts of one ray and their derivatives in the areal densities.
+struct RayModel {
+  std::vector<double> lambda;   // [bin] count
+  Array<double, 2> slope;       // [bin, material] d lambda / dA
+  Array<double, 3> curvature;   // [bin, material, material] d2 lambda / dA2
+  Array<double, 2> edge;        // [threshold, 1 + material]: sum_E edge_k t and its derivatives in A (not scaled by open beam)
+};
+
+class CountsModel {
+ public:
+  // Quadrature by cells of `energy_step` keV from the first energy that matters up to the tube voltage. Materials are texts of
+  // find_material. Throws ConfigError for what the system lacks or contradicts.
+  CountsModel(const SpectralSystem& system, const std::vector<std::string>& materials, double energy_step = 1.0);
+
+  std::size_t bins() const { return nominal_.weight.extent(0); }
+  std::size_t materials() const { return attenuation_.extent(0); }
+  const std::vector<double>& energies() const { return energies_; }          // [energy] cell centres, keV
+  const Array<double, 2>& attenuation() const { return attenuation_; }       // [material, energy] cm^2/g
+  const BinWeights& nominal() const { return nominal_; }
+  bool has_thresholds() const { return !nominal_.edge.empty(); }
+  double largest_shift() const { return kLargestShift; }                     // [keV]
+
+  // Spectra at thresholds moved by `shift` [threshold] keV. Derivatives are exact for the values returned (S is interpolated in
+  // T by cubic Hermite pieces). Throws DataError beyond +-largest_shift() or where the spectra came from a file.
+  BinWeights shifted(std::span<const double> shift) const;
+
+  // One ray: `scale` [bin] = exposure open_b / sum_E w_b(E;T0), `background` [bin] or empty.
+  RayModel ray(const BinWeights& weights, std::span<const double> scale, std::span<const double> background,
+               std::span<const double> areal_density) const;
+
+ private:
+  static constexpr double kLargestShift = 8;
+  std::vector<double> energies_;
+  Array<double, 2> attenuation_;
+  BinWeights nominal_;
+  std::vector<Array<double, 3>> table_;  // [threshold] of [node, value|slope, energy]
+};
+
+// Fisher information of one ray, F = sum_b J_b J_b^T / lambda_b [cm^4/g^2], row-major [material, material].
+Array<double, 2> fisher_information(const RayModel& ray);
+// Cramer-Rao bound: covariance F^-1 [g^2/cm^4]. Throws DataError where F is singular.
+Array<double, 2> cramer_rao_bound(const RayModel& ray);
+
+// The densities [g/cm^3] of the basis that attenuate most like a mixture: least squares of mu over the spectrum detected in all
+// bins behind `water_mm` of water, weighted by detected counts. For a mixture of the basis materials it is exact.
+std::vector<double> basis_equivalent(const SpectralSystem& system, const std::vector<std::string>& basis,
+                                     const std::string& mixture, double density, double water_mm = 200);
+
+}  // namespace counterflow
