@@ -62,6 +62,7 @@ struct Image {
   static constexpr const char* kName = "Image";
   View view;                       // of the last view that went in; says whether it is a preview
   Array<Real, 4> value;            // [channel,z,y,x], in channels->unit
+  Array<Real, 4> noise;            // [channel,z,y,x], standard deviation by the bound; empty unless asked for; not in each()
   ImageGrid grid;                  // of the whole volume
   std::size_t slice = 0;           // index in z of value's first slice in that volume
   std::shared_ptr<const Channels> channels;

@@ -1,0 +1,69 @@
+// Scan archives: ISMRMRD HDF5 files in the schema "counterflow/1" (docs/format.md).
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/message/message.h"
+#include "core/message/scan_header.h"
+
+namespace counterflow {
+
+// A place whose contents are known: a rod, an insert.
+struct Region {
+  std::string name;
+  double x = 0, y = 0, radius = 0;                            // [mm]
+  std::vector<std::pair<std::string, double>> densities;      // basis material, g/cm^3
+};
+
+// What the images should show.
+struct Truth {
+  std::vector<std::string> materials;
+  Array<float, 4> density;                                    // [material,z,y,x] g/cm^3 on the grid of the header
+  std::vector<Region> regions;
+};
+
+// Reads a scan view by view: air views first, then object views in order. Everything is checked as it comes; throws ArchiveError
+// naming the file, the view and what is wrong (NaN, negative, missing or repeated views, wrong shapes, missing parameters).
+class ArchiveReader {
+ public:
+  // Files named in the header are looked for beside the scan, then in `data_folders`.
+  explicit ArchiveReader(const std::filesystem::path& file, const std::vector<std::filesystem::path>& data_folders = {});
+  ~ArchiveReader();
+  ArchiveReader(ArchiveReader&&) noexcept;
+
+  const ScanHeader& header() const;
+  std::size_t air_views() const;
+  // Checks every view without keeping any, so that no image of a bad scan is ever begun.
+  void check_all();
+  // The next view: Counts for counts, PathLengths (channels = bins) for line integrals; an empty message at the end.
+  template <class Real>
+  Message<Real> next();
+  void rewind();
+  std::optional<Truth> truth();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Writes to a temporary beside `file`; finish() makes it appear whole under its name. Without finish() nothing is left.
+class ArchiveWriter {
+ public:
+  ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header);
+  ~ArchiveWriter();
+  void write(const Counts<float>& view);
+  void write(const PathLengths<float>& view);                 // a scan of line integrals
+  void write(const Truth& truth);
+  void write_injected(const std::string& name, const std::vector<std::size_t>& shape, const std::vector<double>& values);
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace counterflow
