@@ -1,0 +1,67 @@
+// A chain: gadgets loaded from XML, type-checked before any data flow (docs/chains.md). It is immutable after load and shared by
+// every scan that runs through it.
+//
+// The main line is the gadgets of <stream> without `after`, each taking what the one before it gives. A gadget with
+// after="name" stands beside: it takes that one's output and what it gives leaves the chain. A Sink observes and passes on what
+// it saw, so nothing ever has a Sink as its source: what stands after a Sink takes what the Sink takes.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/chain/plugin.h"
+#include "core/gadget/stage.h"
+
+namespace counterflow {
+
+template <class Real>
+struct Chain {
+  static constexpr std::size_t kScan = std::numeric_limits<std::size_t>::max();
+
+  std::vector<std::unique_ptr<Stage<Real>>> stages;            // in the order of the file; losses of <training> last
+  std::vector<std::size_t> source;                             // [stage] whose output it takes (a Map or Fold before it), or kScan
+  std::vector<bool> side;                                      // [stage] not on the main line
+  std::vector<bool> trained;                                   // [stage]
+  std::vector<std::vector<std::string>> trained_parameters;    // [stage] names of the blocks to learn; empty unless trained
+  std::vector<std::string> dll;                                // [stage] its plugin
+  std::vector<std::string> after;                              // [stage] as in the XML; "" = the main line before it
+  std::vector<bool> in_training;                               // [stage] a <loss> of <training>
+  std::map<std::string, std::string> optimiser;                // attributes of <optimiser>
+  std::string file;                                            // of messages
+
+  // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it.
+  bool leaves(std::size_t stage) const;
+  // The first trained stage; stages.size() where none is.
+  std::size_t first_trained() const;
+  // Whether what `stage` takes came through `ancestor`.
+  bool descends(std::size_t stage, std::size_t ancestor) const;
+  // The header that each stage is given: the scan's, as the stages before it changed it.
+  std::vector<ScanHeader> headers(const ScanHeader& scan) const;
+  // Throws ConfigError where the chain does not begin with what the scan holds (counts or line integrals).
+  void check_scan(const ScanHeader& scan) const;
+};
+
+// Throws ConfigError "file:line: what was expected, what came, the nearest right name".
+template <class Real>
+Chain<Real> load_chain(const std::filesystem::path& file, const PluginFolders& plugins);
+template <class Real>
+Chain<Real> parse_chain(const std::string& xml, const std::string& name, const PluginFolders& plugins);
+
+// XML with every default filled in; parses to the same chain.
+template <class Real>
+std::string print_chain(const Chain<Real>& chain);
+// SHA-256 of print_chain(), in hexadecimal: the same for float and double, wherever the file lies and however it is laid out.
+template <class Real>
+std::string chain_hash(const Chain<Real>& chain);
+
+// The schema of chain files, xml/schema/chain.xsd.
+const std::string& chain_schema();
+
+extern template struct Chain<float>;
+extern template struct Chain<double>;
+
+}  // namespace counterflow
