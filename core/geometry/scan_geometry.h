@@ -61,14 +61,15 @@ struct ScanGeometry {
   bool operator==(const ScanGeometry&) const = default;
 };
 
-// The image grid: voxel (x,y,z) has its centre at origin + index * voxel_size; by default the centre of the grid is the
-// isocenter: origin = -(n-1)/2 voxel_size.
+// The image grid: voxel (i,j,k) has its centre at centre + (index - (n-1)/2) voxel_size; by default the centre of the grid is
+// the isocenter.
 struct ImageGrid {
   std::size_t nx = 0, ny = 0, nz = 1;
   double voxel_x = 1, voxel_y = 1, voxel_z = 1;  // [mm]
-  double x(double i) const { return (i - (static_cast<double>(nx) - 1) / 2) * voxel_x; }
-  double y(double j) const { return (j - (static_cast<double>(ny) - 1) / 2) * voxel_y; }
-  double z(double k) const { return (k - (static_cast<double>(nz) - 1) / 2) * voxel_z; }
+  double centre_x = 0, centre_y = 0, centre_z = 0;  // of the grid, from the isocenter [mm]
+  double x(double i) const { return centre_x + (i - (static_cast<double>(nx) - 1) / 2) * voxel_x; }
+  double y(double j) const { return centre_y + (j - (static_cast<double>(ny) - 1) / 2) * voxel_y; }
+  double z(double k) const { return centre_z + (k - (static_cast<double>(nz) - 1) / 2) * voxel_z; }
   bool operator==(const ImageGrid&) const = default;
 };
 
