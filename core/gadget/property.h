@@ -16,11 +16,11 @@
 namespace counterflow {
 
 struct PropertyDoc {
-  std::string unit;                                        // "keV", "1", ""
-  std::string text;                                        // one sentence
+  std::string unit = {};                                   // "keV", "1", ""
+  std::string text = {};                                   // one sentence
   double min = -std::numeric_limits<double>::infinity();   // of numbers and of each element of a list of numbers
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;                        // of text; empty = anything
+  std::vector<std::string> choices = {};                   // of text; empty = anything
 };
 
 struct Property {

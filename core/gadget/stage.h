@@ -126,8 +126,8 @@ class StageOf final : public Stage<Real> {
     std::vector<ParameterBlock> out;
     std::size_t n = 0;
     const Params p = gadget_.initial(h);
-    Params::each(p, [&](auto name, const auto& block) {
-      out.push_back({name, n, block.size()});
+    Params::each(p, [&](auto block_name, const auto& block) {
+      out.push_back({block_name, n, block.size()});
       n += block.size();
     });
     return out;
