@@ -49,7 +49,8 @@ function(counterflow_test name)
   add_executable(${name} ${T_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE counterflow_core counterflow_options GTest::gtest GTest::gtest_main GTest::gmock ${T_LINK})
   target_compile_definitions(${name} PRIVATE COUNTERFLOW_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    COUNTERFLOW_PLUGIN_DIR="${CMAKE_BINARY_DIR}/${COUNTERFLOW_PLUGIN_DIR}")
+    COUNTERFLOW_PLUGIN_DIR="${CMAKE_BINARY_DIR}/${COUNTERFLOW_PLUGIN_DIR}"
+    COUNTERFLOW_TEST_PLUGIN_DIR="${CMAKE_BINARY_DIR}/tests/plugins")  # a test that uses it depends on the target test_plugins
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1800)

@@ -40,6 +40,7 @@ class Stage {
   virtual std::vector<Property> properties() const = 0;
   virtual Footprint footprint(const ScanHeader&) const = 0;
   virtual ScanHeader output_header(const ScanHeader&) const = 0;
+  virtual std::vector<std::string> parameter_names() const = 0;             // of blocks(), known without a scan
   virtual std::vector<ParameterBlock> blocks(const ScanHeader&) const = 0;  // empty: nothing to learn
   virtual std::vector<double> initial(const ScanHeader&) const = 0;
 
@@ -121,6 +122,12 @@ class StageOf final : public Stage<Real> {
   ScanHeader output_header(const ScanHeader& h) const override {
     if constexpr (HasOutputHeader<G>) return gadget_.output_header(h);
     else return h;
+  }
+  std::vector<std::string> parameter_names() const override {
+    std::vector<std::string> names;
+    const Params p{};
+    Params::each(p, [&](auto block_name, const auto&) { names.emplace_back(block_name); });
+    return names;
   }
   std::vector<ParameterBlock> blocks(const ScanHeader& h) const override {
     std::vector<ParameterBlock> out;
