@@ -8,8 +8,8 @@ namespace counterflow {
 
 struct Material {
   std::string name;
-  double density = 0;                                  // [g/cm^3]; 0 = not known
-  std::vector<std::pair<int, double>> composition;     // atomic number, mass fraction; fractions sum to 1
+  double density = 0;                               // [g/cm^3]; 0 = not known
+  std::vector<std::pair<int, double>> composition;  // atomic number, mass fraction; fractions sum to 1
 };
 
 // The material that a text names. In order:

@@ -8,8 +8,8 @@
 
 namespace counterflow {
 
-// Photons/keV (any scale) of a tungsten tube at `voltage` kV at each energy [keV]: bremsstrahlung (V/E - 1)^0.9 behind 20 um W and
-// 4.5 mm Al, and the W K lines (docs/physics.md).
+// Photons/(keV mA mm^2 s) at 1 m of a tungsten tube at `voltage` kV, at each energy [keV]: bremsstrahlung (V/E - 1)^0.9 behind
+// 20 um W and 4.5 mm Al, and the W K lines (docs/physics.md), each shared between the two nodes around it.
 std::vector<double> tube_spectrum(double voltage, const std::vector<double>& energies);
 
 // "Al 3.0; Ti 0.9": material and thickness [mm]. Throws ConfigError.
