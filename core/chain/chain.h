@@ -58,9 +58,6 @@ std::string print_chain(const Chain<Real>& chain);
 template <class Real>
 std::string chain_hash(const Chain<Real>& chain);
 
-// The schema of chain files, xml/schema/chain.xsd.
-const std::string& chain_schema();
-
 extern template struct Chain<float>;
 extern template struct Chain<double>;
 

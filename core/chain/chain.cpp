@@ -1,0 +1,124 @@
+#include "core/chain/chain.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/xml/document.h"
+
+namespace counterflow {
+namespace {
+
+// Text inside an attribute's quotes: line breaks and tabs as references, or a parser would turn them into spaces.
+std::string attribute(const std::string& name, const std::string& value) {
+  std::string text;
+  for (char c : xml_escape(value)) {
+    if (c == '\n' || c == '\t' || c == '\r') text += "&#" + std::to_string(static_cast<int>(c)) + ";";
+    else text += c;
+  }
+  return " " + name + "=\"" + text + "\"";
+}
+
+template <class Real>
+std::string print_gadget(const Chain<Real>& chain, std::size_t k) {
+  const auto& stage = *chain.stages[k];
+  const std::string element = chain.in_training[k] ? "loss" : "gadget";
+  std::string text = "    <" + element + (chain.after[k].empty() ? "" : attribute("after", chain.after[k])) + ">\n";
+  text += "      <name>" + xml_escape(stage.name) + "</name>\n";
+  text += "      <dll>" + xml_escape(chain.dll[k]) + "</dll>\n";
+  text += "      <classname>" + xml_escape(stage.classname) + "</classname>\n";
+  for (const auto& property : stage.properties())
+    text += "      <property" + attribute("name", property.name) + attribute("value", property.value) + "/>\n";
+  return text + "    </" + element + ">\n";
+}
+
+template <class Real>
+std::string print_training(const Chain<Real>& chain) {
+  std::string text;
+  for (std::size_t k = 0; k < chain.stages.size(); ++k)
+    for (const auto& name : chain.trained_parameters[k])
+      text += "    <parameter" + attribute("gadget", chain.stages[k]->name) + attribute("name", name) + "/>\n";
+  for (std::size_t k = 0; k < chain.stages.size(); ++k)
+    if (chain.in_training[k]) text += print_gadget(chain, k);
+  if (!chain.optimiser.empty()) {
+    text += "    <optimiser";
+    for (const auto& [name, value] : chain.optimiser) text += attribute(name, value);
+    text += "/>\n";
+  }
+  return text.empty() ? "" : "  <training>\n" + text + "  </training>\n";
+}
+
+}  // namespace
+
+template <class Real>
+bool Chain<Real>::leaves(std::size_t stage) const {
+  if (stages[stage]->form() == Form::sink) return false;
+  if (side[stage]) return true;
+  for (std::size_t k = stage + 1; k < stages.size(); ++k)
+    if (!side[k] && stages[k]->form() != Form::sink) return false;
+  return true;
+}
+
+template <class Real>
+std::size_t Chain<Real>::first_trained() const {
+  return static_cast<std::size_t>(std::find(trained.begin(), trained.end(), true) - trained.begin());
+}
+
+template <class Real>
+bool Chain<Real>::descends(std::size_t stage, std::size_t ancestor) const {
+  for (std::size_t k = source[stage]; k != kScan; k = source[k])
+    if (k == ancestor) return true;
+  return false;
+}
+
+template <class Real>
+std::vector<ScanHeader> Chain<Real>::headers(const ScanHeader& scan) const {
+  std::vector<ScanHeader> out;
+  for (std::size_t k = 0; k < stages.size(); ++k)
+    out.push_back(source[k] == kScan ? scan : stages[source[k]]->output_header(out[source[k]]));
+  return out;
+}
+
+template <class Real>
+void Chain<Real>::check_scan(const ScanHeader& scan) const {
+  const bool counts = scan.quantity == Quantity::counts;
+  const std::size_t given = counts ? message_index<Real, Counts<Real>>() : message_index<Real, PathLengths<Real>>();
+  for (std::size_t k = 0; k < stages.size(); ++k)
+    if (source[k] == kScan && stages[k]->in() != given)
+      throw ConfigError(stages[k]->where + ": " + stages[k]->name + " takes " + message_name(stages[k]->in()) +
+                        (counts ? ", but the scan holds counts: begin with a decomposition (MaximumLikelihood)"
+                                : ", but the scan holds line integrals: begin with a reconstruction (FilteredBackprojection)"));
+}
+
+template <class Real>
+std::string print_chain(const Chain<Real>& chain) {
+  std::string text = "<configuration>\n  <version>2</version>\n  <stream>\n";
+  for (std::size_t k = 0; k < chain.stages.size(); ++k)
+    if (!chain.in_training[k]) text += print_gadget(chain, k);
+  return text + "  </stream>\n" + print_training(chain) + "</configuration>\n";
+}
+
+template <class Real>
+std::string chain_hash(const Chain<Real>& chain) {
+  const std::string text = print_chain(chain);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1) throw Error("OpenSSL computes no SHA-256 here");
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[digest[i] >> 4];
+    hex += kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+template struct Chain<float>;
+template struct Chain<double>;
+template std::string print_chain(const Chain<float>&);
+template std::string print_chain(const Chain<double>&);
+template std::string chain_hash(const Chain<float>&);
+template std::string chain_hash(const Chain<double>&);
+
+}  // namespace counterflow
