@@ -104,7 +104,8 @@ std::string chain_hash(const Chain<Real>& chain) {
   const std::string text = print_chain(chain);
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1) throw Error("OpenSSL computes no SHA-256 here");
+  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1)
+    throw Error("OpenSSL computes no SHA-256 here");
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) {
     constexpr char kDigits[] = "0123456789abcdef";

@@ -19,16 +19,20 @@ using ::testing::StartsWith;
 PluginFolders plugins() { return PluginFolders({COUNTERFLOW_TEST_PLUGIN_DIR}); }
 
 std::string gadget(const std::string& classname, const std::string& rest = "", const std::string& attributes = "") {
-  return "<gadget" + attributes + "><dll>counterflow_test_gadgets</dll><classname>" + classname + "</classname>" + rest + "</gadget>\n";
+  return "<gadget" + attributes + "><dll>counterflow_test_gadgets</dll><classname>" + classname + "</classname>" + rest +
+         "</gadget>\n";
 }
-std::string named(const std::string& classname, const std::string& name) { return gadget(classname, "<name>" + name + "</name>"); }
+std::string named(const std::string& classname, const std::string& name) {
+  return gadget(classname, "<name>" + name + "</name>");
+}
 std::string after(const std::string& where) { return " after=\"" + where + "\""; }
 std::string chain_of(const std::string& stream, const std::string& training = "") {
   return "<configuration>\n<version>2</version>\n<stream>\n" + stream + "</stream>\n" +
          (training.empty() ? "" : "<training>\n" + training + "</training>\n") + "</configuration>\n";
 }
 const std::string kLoss =
-    "<loss><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname><property name=\"reference\" value=\"0.8\"/></loss>\n";
+    "<loss><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname><property name=\"reference\" "
+    "value=\"0.8\"/></loss>\n";
 std::string trained(const std::string& name) { return "<parameter gadget=\"" + name + "\"/>\n"; }
 
 Chain<float> parse(const std::string& xml) { return parse_chain<float>(xml, "chain.xml", plugins()); }
@@ -41,7 +45,8 @@ std::string refusal(const std::string& xml) {
   return "accepted";
 }
 
-const std::string kWhole = gadget("TestCalibrated") + named("TestGain", "gain") + named("TestToPaths", "paths") + named("TestFold", "fold");
+const std::string kWhole =
+    gadget("TestCalibrated") + named("TestGain", "gain") + named("TestToPaths", "paths") + named("TestFold", "fold");
 
 ScanHeader header() {
   ScanHeader h;
@@ -64,8 +69,8 @@ TEST(Chain, connects_the_main_line) {
 }
 
 TEST(Chain, a_side_gadget_leaves_the_main_line_alone) {
-  const auto chain = parse(chain_of(kWhole + gadget("TestScale", "<name>twice</name>", after("fold")) + named("TestScale", "last") +
-                                    gadget("TestPathLoss", "<after>paths</after>")));
+  const auto chain = parse(chain_of(kWhole + gadget("TestScale", "<name>twice</name>", after("fold")) +
+                                    named("TestScale", "last") + gadget("TestPathLoss", "<after>paths</after>")));
   EXPECT_EQ(chain.source, (std::vector<std::size_t>{Chain<float>::kScan, 0, 1, 2, 3, 3, 2}));
   EXPECT_EQ(chain.leaves(4), true);
   EXPECT_EQ(chain.leaves(3), false);
@@ -76,7 +81,8 @@ TEST(Chain, a_side_gadget_leaves_the_main_line_alone) {
 }
 
 TEST(Chain, a_sink_passes_on_what_it_saw) {
-  const auto chain = parse(chain_of(kWhole + named("TestObserver", "eye") + named("TestScale", "a") + gadget("TestScale", "", after("eye"))));
+  const auto chain =
+      parse(chain_of(kWhole + named("TestObserver", "eye") + named("TestScale", "a") + gadget("TestScale", "", after("eye"))));
   EXPECT_EQ(chain.source[5], 3u);
   EXPECT_EQ(chain.source[6], 3u);
   EXPECT_TRUE(parse(chain_of(kWhole + gadget("TestObserver"))).leaves(3));
@@ -117,9 +123,13 @@ TEST(Chain, losses_and_parameters_of_training_are_resolved) {
 
 TEST(Chain, the_files_of_gadgetron_have_their_structure_accepted) {
   const std::string two =
-      "<?xml version=\"1.0\"?><configuration><version>2</version><readers><reader><classname>AcquisitionReader</classname></reader></readers>"
-      "<writers><writer><dll>gadgetron_core_writers</dll><classname>gadgetron::core::writers::ImageWriter</classname></writer></writers>"
-      "<stream>" + gadget("TestGain", "<property><name>start</name><value>0.5</value></property>") + "</stream></configuration>";
+      "<?xml "
+      "version=\"1.0\"?><configuration><version>2</version><readers><reader><classname>AcquisitionReader</classname></reader></"
+      "readers>"
+      "<writers><writer><dll>gadgetron_core_writers</dll><classname>gadgetron::core::writers::ImageWriter</classname></writer></"
+      "writers>"
+      "<stream>" +
+      gadget("TestGain", "<property><name>start</name><value>0.5</value></property>") + "</stream></configuration>";
   const std::string one =
       "<gadgetronStreamConfiguration xsi:schemaLocation=\"http://gadgetron.org/gadgetron gadgetron.xsd\" "
       "xmlns=\"http://gadgetron.org/gadgetron\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">"
@@ -130,7 +140,8 @@ TEST(Chain, the_files_of_gadgetron_have_their_structure_accepted) {
 }
 
 TEST(ChainRefusal, what_gadgetron_has_and_we_do_not_is_named_with_the_way_out) {
-  for (const char* name : {"parallel", "external", "distributed", "puredistributed", "pureparallel", "parallelprocess", "branch"}) {
+  for (const char* name :
+       {"parallel", "external", "distributed", "puredistributed", "pureparallel", "parallelprocess", "branch"}) {
     const std::string text = refusal(chain_of(gadget("TestGain") + "<" + name + "><stream/></" + name + ">"));
     EXPECT_THAT(text, AllOf(StartsWith("chain.xml:5: <" + std::string(name) + "> is Gadgetron's"), HasSubstr(": ")));
   }
@@ -150,14 +161,17 @@ TEST(ChainRefusal, value_out_of_range_or_of_another_type_is_refused) {
             "chain.xml:4: TestGain: property 'start': expected a number from -2 to 2, got '5abc'");
   EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<property name=\"start\" value=\"nan\"/>"))), HasSubstr("got 'nan'"));
   EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<property name=\"start\" value=\"3\"/>"))), HasSubstr("from -2 to 2"));
-  EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<property name=\"start\" value=\"0\"/><property name=\"start\" value=\"0\"/>"))),
-              HasSubstr("set twice"));
+  EXPECT_THAT(
+      refusal(chain_of(gadget("TestGain", "<property name=\"start\" value=\"0\"/><property name=\"start\" value=\"0\"/>"))),
+      HasSubstr("set twice"));
 }
 
 TEST(ChainRefusal, unknown_class_plugin_and_gadget_name_the_nearest) {
-  EXPECT_EQ(refusal(chain_of(gadget("TestGian"))), "chain.xml:4: no class 'TestGian' in counterflow_test_gadgets; did you mean 'TestGain'?");
+  EXPECT_EQ(refusal(chain_of(gadget("TestGian"))),
+            "chain.xml:4: no class 'TestGian' in counterflow_test_gadgets; did you mean 'TestGain'?");
   EXPECT_THAT(refusal(chain_of("<gadget><dll>counterflow_test_gadget</dll><classname>TestGain</classname></gadget>")),
-              AllOf(StartsWith("chain.xml:4: no plugin 'counterflow_test_gadget' in /"), EndsWith("did you mean 'counterflow_test_gadgets'?")));
+              AllOf(StartsWith("chain.xml:4: no plugin 'counterflow_test_gadget' in /"),
+                    EndsWith("did you mean 'counterflow_test_gadgets'?")));
   EXPECT_THAT(refusal(chain_of(kWhole, trained("gian") + kLoss)), EndsWith("no gadget is called 'gian'; did you mean 'gain'?"));
   EXPECT_THAT(refusal(chain_of(kWhole + gadget("TestScale", "", after("flod")))), EndsWith("did you mean 'fold'?"));
   EXPECT_THAT(refusal(chain_of(kWhole, "<parameter gadget=\"gain\" name=\"gain\"/>" + kLoss)), HasSubstr("no parameter 'gain'"));
@@ -166,7 +180,8 @@ TEST(ChainRefusal, unknown_class_plugin_and_gadget_name_the_nearest) {
 
 TEST(ChainRefusal, types_that_do_not_match_are_refused_with_what_is_missing) {
   EXPECT_EQ(refusal(chain_of(gadget("TestGain") + gadget("TestFold"))),
-            "chain.xml:5: TestFold takes PathLengths but TestGain before it gives Counts: put a decomposition (MaximumLikelihood) between, "
+            "chain.xml:5: TestFold takes PathLengths but TestGain before it gives Counts: put a decomposition "
+            "(MaximumLikelihood) between, "
             "or attach it elsewhere with after=\"name\"");
   EXPECT_THAT(refusal(chain_of(gadget("TestScale"))), HasSubstr("takes Images, but it stands first"));
   EXPECT_THAT(refusal(chain_of(gadget("TestToPaths") + gadget("TestScale"))), HasSubstr("put a reconstruction"));
@@ -174,15 +189,17 @@ TEST(ChainRefusal, types_that_do_not_match_are_refused_with_what_is_missing) {
 }
 
 TEST(ChainRefusal, two_gadgets_of_one_name_are_refused) {
-  EXPECT_THAT(refusal(chain_of(gadget("TestGain") + gadget("TestGain"))),
-              AllOf(StartsWith("chain.xml:5: a second gadget is called 'TestGain' (the first: chain.xml:4)"), HasSubstr("<name>")));
+  EXPECT_THAT(
+      refusal(chain_of(gadget("TestGain") + gadget("TestGain"))),
+      AllOf(StartsWith("chain.xml:5: a second gadget is called 'TestGain' (the first: chain.xml:4)"), HasSubstr("<name>")));
 }
 
 TEST(ChainRefusal, mixing_rule) {
-  EXPECT_EQ(refusal(chain_of(named("TestGain", "gain") + gadget("TestNoAdjoint") + gadget("TestCalibrated") + gadget("TestToPaths") +
-                                 gadget("TestFold"),
+  EXPECT_EQ(refusal(chain_of(named("TestGain", "gain") + gadget("TestNoAdjoint") + gadget("TestCalibrated") +
+                                 gadget("TestToPaths") + gadget("TestFold"),
                              trained("gain") + kLoss)),
-            "chain.xml:5: TestNoAdjoint has no adjoint but stands after the trained gain: move it up, train a later gadget, or write its "
+            "chain.xml:5: TestNoAdjoint has no adjoint but stands after the trained gain: move it up, train a later gadget, or "
+            "write its "
             "adjoint (docs/gadgets.md)");
   EXPECT_EQ(refusal(chain_of(gadget("TestNoAdjoint") + kWhole, trained("gain") + kLoss)), "accepted");
   EXPECT_EQ(refusal(chain_of(kWhole + gadget("TestObserver"), trained("gain") + kLoss)), "accepted");
@@ -205,14 +222,16 @@ TEST(ChainRefusal, training_without_a_loss_behind_it) {
 }
 
 TEST(ChainRefusal, wrong_structure_is_refused_at_its_line) {
-  EXPECT_THAT(refusal("<configuration>\n<streem/></configuration>"), AllOf(StartsWith("chain.xml:2:"), HasSubstr("did you mean 'stream'")));
+  EXPECT_THAT(refusal("<configuration>\n<streem/></configuration>"),
+              AllOf(StartsWith("chain.xml:2:"), HasSubstr("did you mean 'stream'")));
   EXPECT_THAT(refusal("<configuation/>"), HasSubstr("did you mean 'configuration'"));
   EXPECT_THAT(refusal("<configuration><stream>"), AllOf(StartsWith("chain.xml:1:"), HasSubstr("not XML")));
   EXPECT_THAT(refusal(""), StartsWith("chain.xml:1:"));
   EXPECT_THAT(refusal(chain_of("")), HasSubstr("has no gadget"));
   EXPECT_THAT(refusal(chain_of("<gadget><classname>TestGain</classname></gadget>")), HasSubstr("needs a <dll>"));
   EXPECT_THAT(refusal(chain_of(gadget("TestGain", "", " name=\"x\""))), HasSubstr("no attribute 'name'"));
-  EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<name a=\"b\">x</name>"))), HasSubstr("chain.xml:4"));  // the schema's own words
+  EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<name a=\"b\">x</name>"))),
+              HasSubstr("chain.xml:4"));  // the schema's own words
   EXPECT_THAT(refusal("<configuration><version>3</version><stream/></configuration>"), HasSubstr("expected version 2, got '3'"));
   EXPECT_THAT(refusal(chain_of(gadget("TestGain", "<name>../x</name>"))), HasSubstr("without '/'"));
 }
@@ -226,7 +245,8 @@ TEST(ChainRefusal, hostile_files_are_refused_quickly) {
   EXPECT_THAT(refusal(chain_of(deep)), HasSubstr("deeper than 32"));
   for (const char* dll : {"/lib/x.so", "../counterflow_test_gadgets", "a b", "counterflow_test_gadgets.so", "~root"})
     EXPECT_THAT(refusal(chain_of("<gadget><dll>" + std::string(dll) + "</dll><classname>TestGain</classname></gadget>")),
-                HasSubstr("never a path")) << dll;
+                HasSubstr("never a path"))
+        << dll;
 }
 
 TEST(Chain, a_scan_of_another_quantity_is_refused) {
@@ -251,14 +271,16 @@ TEST(Plan, tells_types_memory_and_the_gradient_path) {
   EXPECT_THAT(text, HasSubstr("Counts -> PathLengths"));
   EXPECT_THAT(text, HasSubstr("gradient path: TestMeanSquare -> fold -> paths -> gain [log_gain]\n"));
   EXPECT_THAT(text, HasSubstr("with 4 messages in flight"));
-  EXPECT_THAT(plan_text(parse(chain_of(kWhole)), nullptr, 4), HasSubstr("nothing is trained; gadgets from TestCalibrated on could be"));
+  EXPECT_THAT(plan_text(parse(chain_of(kWhole)), nullptr, 4),
+              HasSubstr("nothing is trained; gadgets from TestCalibrated on could be"));
   EXPECT_EQ(bytes_text(1000), "1000 B");
   EXPECT_EQ(bytes_text(1536 * 1024), "1.5 MiB");
 }
 
 TEST(ChainSchema, is_a_schema_and_accepts_what_print_writes) {
   EXPECT_NO_THROW(parse_xml(print_chain(parse(chain_of(kWhole, trained("gain") + kLoss))), "printed.xml", chain_schema()));
-  EXPECT_THROW(parse_xml("<configuration><stream><gadget><nam/></gadget></stream></configuration>", "x", chain_schema()), ConfigError);
+  EXPECT_THROW(parse_xml("<configuration><stream><gadget><nam/></gadget></stream></configuration>", "x", chain_schema()),
+               ConfigError);
 }
 
 }  // namespace

@@ -19,8 +19,14 @@ const std::map<std::string, std::string>& refused_elements() {
   static const std::string maps = "gadgets that map one message to one already run in parallel: put them into <stream> itself";
   static const std::string nodes = "a chain runs on all cores of one machine: put its gadgets into <stream> itself";
   static const std::map<std::string, std::string> elements = {
-      {"parallel", side},        {"branch", side},       {"merge", side},           {"pureparallel", maps},
-      {"parallelprocess", maps}, {"purestream", maps},   {"distributed", nodes},    {"puredistributed", nodes},
+      {"parallel", side},
+      {"branch", side},
+      {"merge", side},
+      {"pureparallel", maps},
+      {"parallelprocess", maps},
+      {"purestream", maps},
+      {"distributed", nodes},
+      {"puredistributed", nodes},
       {"external", "write the step as a gadget, a plugin in C++ (docs/gadgets.md)"}};
   return elements;
 }
@@ -29,25 +35,37 @@ void refuse_elements(const XmlElement& element) {
   for (const auto& child : element.children) {
     const auto found = refused_elements().find(child.name);
     if (found != refused_elements().end())
-      throw ConfigError(child.where + ": <" + child.name + "> is Gadgetron's and has no place in a chain of Counterflow: " + found->second);
+      throw ConfigError(child.where + ": <" + child.name +
+                        "> is Gadgetron's and has no place in a chain of Counterflow: " + found->second);
     refuse_elements(child);
   }
 }
 
 const std::vector<std::string>& known_readers() {
-  static const std::vector<std::string> names = {
-      "GadgetIsmrmrdAcquisitionMessageReader", "GadgetIsmrmrdWaveformMessageReader", "AcquisitionReader", "WaveformReader",
-      "ImageReader", "gadgetron::core::readers::AcquisitionReader", "gadgetron::core::readers::WaveformReader",
-      "gadgetron::core::readers::ImageReader", "Gadgetron::Core::Readers::AcquisitionReader",
-      "Gadgetron::Core::Readers::WaveformReader", "Gadgetron::Core::Readers::ImageReader"};
+  static const std::vector<std::string> names = {"GadgetIsmrmrdAcquisitionMessageReader",
+                                                 "GadgetIsmrmrdWaveformMessageReader",
+                                                 "AcquisitionReader",
+                                                 "WaveformReader",
+                                                 "ImageReader",
+                                                 "gadgetron::core::readers::AcquisitionReader",
+                                                 "gadgetron::core::readers::WaveformReader",
+                                                 "gadgetron::core::readers::ImageReader",
+                                                 "Gadgetron::Core::Readers::AcquisitionReader",
+                                                 "Gadgetron::Core::Readers::WaveformReader",
+                                                 "Gadgetron::Core::Readers::ImageReader"};
   return names;
 }
 
 const std::vector<std::string>& known_writers() {
-  static const std::vector<std::string> names = {
-      "MRIImageWriter", "ImageWriter", "AcquisitionWriter", "TextWriter", "gadgetron::core::writers::ImageWriter",
-      "gadgetron::core::writers::AcquisitionWriter", "Gadgetron::Core::Writers::ImageWriter",
-      "Gadgetron::Core::Writers::AcquisitionWriter", "Gadgetron::Core::Writers::TextWriter"};
+  static const std::vector<std::string> names = {"MRIImageWriter",
+                                                 "ImageWriter",
+                                                 "AcquisitionWriter",
+                                                 "TextWriter",
+                                                 "gadgetron::core::writers::ImageWriter",
+                                                 "gadgetron::core::writers::AcquisitionWriter",
+                                                 "Gadgetron::Core::Writers::ImageWriter",
+                                                 "Gadgetron::Core::Writers::AcquisitionWriter",
+                                                 "Gadgetron::Core::Writers::TextWriter"};
   return names;
 }
 
@@ -121,8 +139,9 @@ void read_port(const XmlElement& element) {
   const auto& known = element.name == "reader" ? known_readers() : known_writers();
   const std::string classname = only_text(element, "classname");
   if (std::find(known.begin(), known.end(), classname) == known.end())
-    throw ConfigError(element.where + ": " + element.name + " '" + classname + "' is unknown: remove it, what is read and written " +
-                      "follows from the gadgets" + did_you_mean(classname, known));
+    throw ConfigError(element.where + ": " + element.name + " '" + classname +
+                      "' is unknown: remove it, what is read and written " + "follows from the gadgets" +
+                      did_you_mean(classname, known));
 }
 
 void read_ports(const XmlElement& element, const std::string& name) {
@@ -140,7 +159,8 @@ void read_training(const XmlElement& element, ChainText& chain) {
         const auto found = child.attributes.find(name);
         return found == child.attributes.end() ? std::string() : found->second;
       };
-      if (attribute("gadget").empty()) throw ConfigError(child.where + ": <parameter> needs gadget=\"name\", one of the gadgets above");
+      if (attribute("gadget").empty())
+        throw ConfigError(child.where + ": <parameter> needs gadget=\"name\", one of the gadgets above");
       chain.parameters.push_back({attribute("gadget"), attribute("name"), child.where});
     }
     if (child.name == "optimiser") {
@@ -188,7 +208,8 @@ std::string schema_for(const std::string& xml) {
   if (xml.find(std::string("xmlns=\"") + kGadgetron) == std::string::npos) return schema;
   const std::string start = "<xs:schema ";
   const std::string name = std::string("\"") + kGadgetron + "\"";
-  schema.insert(schema.find(start) + start.size(), "xmlns=" + name + " targetNamespace=" + name + " elementFormDefault=\"qualified\" ");
+  schema.insert(schema.find(start) + start.size(),
+                "xmlns=" + name + " targetNamespace=" + name + " elementFormDefault=\"qualified\" ");
   return schema;
 }
 
@@ -212,7 +233,8 @@ ChainText parse_chain_text(const std::string& xml, const std::string& file) {
   refuse_elements(root);
   const std::vector<std::string> roots = {"configuration", "gadgetronStreamConfiguration"};
   if (std::find(roots.begin(), roots.end(), root.name) == roots.end())
-    throw ConfigError(root.where + ": a chain begins with <configuration>, got <" + root.name + ">" + did_you_mean(root.name, roots));
+    throw ConfigError(root.where + ": a chain begins with <configuration>, got <" + root.name + ">" +
+                      did_you_mean(root.name, roots));
   ChainText chain = root.name == roots[0] ? read_version_2(root) : read_version_1(root);
   if (chain.gadgets.empty() || chain.gadgets.front().is_loss)
     throw ConfigError(root.where + ": the chain has no gadget; `counterflow describe` lists those there are");

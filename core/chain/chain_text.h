@@ -9,22 +9,22 @@
 namespace counterflow {
 
 struct GadgetText {
-  std::string name;                          // the class unless the XML names it
+  std::string name;  // the class unless the XML names it
   std::string dll, classname;
-  std::string after;                         // "" = the main line before it
+  std::string after;  // "" = the main line before it
   std::map<std::string, Setting> properties;
-  bool is_loss = false;                      // stands in <training>
-  std::string where;                         // "file:line"
+  bool is_loss = false;  // stands in <training>
+  std::string where;     // "file:line"
 };
 
 struct ParameterText {
   std::string gadget;
-  std::string name;                          // "" = all parameters of the gadget
+  std::string name;  // "" = all parameters of the gadget
   std::string where;
 };
 
 struct ChainText {
-  std::vector<GadgetText> gadgets;           // in the order of the file; losses of <training> last
+  std::vector<GadgetText> gadgets;  // in the order of the file; losses of <training> last
   std::vector<ParameterText> parameters;
   std::map<std::string, std::string> optimiser;
 };

@@ -50,8 +50,8 @@ std::size_t source_of(const Chain<Real>& chain, const GadgetText& text) {
   if (text.after.empty()) return end_of_main_line(chain);
   const std::size_t k = index_of(chain, text.after);
   if (k == chain.stages.size())
-    throw ConfigError(text.where + ": '" + text.name + "' stands after '" + text.after + "', but no gadget before it has this name" +
-                      did_you_mean(text.after, names_of(chain)));
+    throw ConfigError(text.where + ": '" + text.name + "' stands after '" + text.after +
+                      "', but no gadget before it has this name" + did_you_mean(text.after, names_of(chain)));
   return chain.stages[k]->form() == Form::sink ? chain.source[k] : k;
 }
 
@@ -75,19 +75,20 @@ void check_types(const Chain<Real>& chain, std::size_t k) {
   const std::size_t from = chain.source[k];
   if (from == Chain<Real>::kScan) {
     if (stage.in() == message_index<Real, Image<Real>>())
-      throw ConfigError(stage.where + ": " + stage.name + " takes Images, but it stands first and a scan gives Counts or PathLengths: " +
+      throw ConfigError(stage.where + ": " + stage.name +
+                        " takes Images, but it stands first and a scan gives Counts or PathLengths: " +
                         "put a decomposition (MaximumLikelihood) and a reconstruction (FilteredBackprojection) before it");
     const auto other = std::find(chain.source.begin(), chain.source.begin() + static_cast<std::ptrdiff_t>(k), from);
     const auto& first = *chain.stages[static_cast<std::size_t>(other - chain.source.begin())];
     if (first.in() != stage.in())
-      throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " of the scan, but " + first.name + " takes " +
-                        plural(first.in()) + " of it: a scan gives one of them");
+      throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " of the scan, but " + first.name +
+                        " takes " + plural(first.in()) + " of it: a scan gives one of them");
     return;
   }
   const auto& before = *chain.stages[from];
   if (before.out() != stage.in())
-    throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " but " + before.name + " before it gives " +
-                      plural(before.out()) + ": " + way_out(before.out(), stage.in()) +
+    throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " but " + before.name +
+                      " before it gives " + plural(before.out()) + ": " + way_out(before.out(), stage.in()) +
                       (chain.side[k] ? "" : ", or attach it elsewhere with after=\"name\""));
 }
 
@@ -113,12 +114,15 @@ template <class Real>
 void mark_trained(Chain<Real>& chain, const ParameterText& parameter) {
   const std::size_t k = index_of(chain, parameter.gadget);
   if (k == chain.stages.size())
-    throw ConfigError(parameter.where + ": no gadget is called '" + parameter.gadget + "'" + did_you_mean(parameter.gadget, names_of(chain)));
+    throw ConfigError(parameter.where + ": no gadget is called '" + parameter.gadget + "'" +
+                      did_you_mean(parameter.gadget, names_of(chain)));
   const auto known = chain.stages[k]->parameter_names();
   if (known.empty())
-    throw ConfigError(parameter.where + ": " + parameter.gadget + " (" + chain.stages[k]->classname + ") has nothing to learn: train another gadget");
+    throw ConfigError(parameter.where + ": " + parameter.gadget + " (" + chain.stages[k]->classname +
+                      ") has nothing to learn: train another gadget");
   if (!parameter.name.empty() && std::find(known.begin(), known.end(), parameter.name) == known.end())
-    throw ConfigError(parameter.where + ": " + parameter.gadget + " has no parameter '" + parameter.name + "'" + did_you_mean(parameter.name, known));
+    throw ConfigError(parameter.where + ": " + parameter.gadget + " has no parameter '" + parameter.name + "'" +
+                      did_you_mean(parameter.name, known));
   chain.trained[k] = true;
   auto& names = chain.trained_parameters[k];
   const auto wanted = parameter.name.empty() ? known : std::vector<std::string>{parameter.name};
@@ -141,19 +145,20 @@ void check_mixing(const Chain<Real>& chain) {
     if (!stage.differentiable() && (stage.form() != Form::sink || stage.has_loss()))
       throw ConfigError(stage.where + ": " + stage.name + " has no adjoint" +
                         (k == first ? ", so it cannot be trained: train another gadget, or write its adjoint (docs/gadgets.md)"
-                                    : " but stands after the trained " + trained + ": move it up, train a later gadget, or write its adjoint " +
-                                          "(docs/gadgets.md)"));
+                                    : " but stands after the trained " + trained +
+                                          ": move it up, train a later gadget, or write its adjoint " + "(docs/gadgets.md)"));
     for (std::size_t t = first; t < k; ++t)
       if (chain.trained[t] && stage.calibrates() && chain.descends(k, t))
-        throw ConfigError(stage.where + ": " + stage.name + " is calibrated with views that pass through the trained " + chain.stages[t]->name +
-                          ", and the gradient would miss that: move " + stage.name + " before " + chain.stages[t]->name +
-                          ", or train a later gadget");
+        throw ConfigError(stage.where + ": " + stage.name + " is calibrated with views that pass through the trained " +
+                          chain.stages[t]->name + ", and the gradient would miss that: move " + stage.name + " before " +
+                          chain.stages[t]->name + ", or train a later gadget");
     if (!chain.trained[k]) continue;
     bool reaches_loss = false;
     for (std::size_t s = k + 1; s < chain.stages.size(); ++s)
       reaches_loss = reaches_loss || (chain.stages[s]->has_loss() && chain.descends(s, k));
     if (!reaches_loss)
-      throw ConfigError(stage.where + ": " + stage.name + " is trained, but no loss sees what it does: add a <loss> to <training>");
+      throw ConfigError(stage.where + ": " + stage.name +
+                        " is trained, but no loss sees what it does: add a <loss> to <training>");
   }
 }
 

@@ -57,21 +57,22 @@ Row stage_row(const Chain<float>& chain, std::size_t k) {
   if (stage.has_loss()) notes += ", loss";
   if (chain.trained[k]) notes += ", trained: " + joined(chain.trained_parameters[k], " ");
   if (chain.leaves(k)) notes += ", leaves the chain";
-  return {stage.name,
-          form_name(stage.form()),
+  return {stage.name, form_name(stage.form()),
           sink ? message_name(stage.in()) : fmt::format("{} -> {}", message_name(stage.in()), message_name(stage.out())),
           source_name(chain, k), notes};
 }
 
 std::string memory_text(const Chain<float>& chain, const ScanHeader& scan, std::size_t tokens) {
   const auto sizes = footprints(chain, scan);
-  std::vector<Row> rows = {{"memory", "a message", "state", "emitted"}, {"scan", bytes_text(bytes_of_scan_message(scan)), "", ""}};
+  std::vector<Row> rows = {{"memory", "a message", "state", "emitted"},
+                           {"scan", bytes_text(bytes_of_scan_message(scan)), "", ""}};
   for (std::size_t k = 0; k < sizes.size(); ++k) {
     const Form form = chain.stages[k]->form();
     rows.push_back({chain.stages[k]->name, form == Form::sink ? "" : bytes_text(sizes[k].message), bytes_text(sizes[k].state),
                     form == Form::fold ? std::to_string(sizes[k].emitted) : ""});
   }
-  return table(rows) + fmt::format("live memory at most {} with {} messages in flight\n", bytes_text(memory_bound(chain, scan, tokens)), tokens);
+  return table(rows) + fmt::format("live memory at most {} with {} messages in flight\n",
+                                   bytes_text(memory_bound(chain, scan, tokens)), tokens);
 }
 
 std::string gradient_text(const Chain<float>& chain) {
@@ -91,7 +92,8 @@ std::string gradient_text(const Chain<float>& chain) {
     if (!chain.stages[loss]->has_loss()) continue;
     std::vector<std::string> path = {chain.stages[loss]->name};
     for (std::size_t k = chain.source[loss]; k != kScan && k >= first; k = chain.source[k])
-      path.push_back(chain.stages[k]->name + (chain.trained[k] ? fmt::format(" [{}]", joined(chain.trained_parameters[k], " ")) : ""));
+      path.push_back(chain.stages[k]->name +
+                     (chain.trained[k] ? fmt::format(" [{}]", joined(chain.trained_parameters[k], " ")) : ""));
     text += "gradient path: " + joined(path, " -> ") + "\n";
   }
   return text;

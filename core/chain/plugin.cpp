@@ -38,12 +38,13 @@ std::string folder_list(const std::vector<fs::path>& folders) {
 
 void check_tag(const void* tag, const std::string& what) {
   if (!tag)
-    throw ConfigError(what + " is no plugin of Counterflow: it has no symbol counterflow_abi_tag; end its source with COUNTERFLOW_PLUGIN");
+    throw ConfigError(
+        what + " is no plugin of Counterflow: it has no symbol counterflow_abi_tag; end its source with COUNTERFLOW_PLUGIN");
   constexpr char kExpected[] = COUNTERFLOW_ABI_TAG;
   const char* text = static_cast<const char*>(tag);
   if (std::strncmp(text, kExpected, sizeof kExpected) == 0) return;
-  throw ConfigError(what + " was built for '" + printable(std::string(text, strnlen(text, kLongestName))) + "', this program is '" +
-                    kExpected + "': build it again with this program's headers and compiler");
+  throw ConfigError(what + " was built for '" + printable(std::string(text, strnlen(text, kLongestName))) +
+                    "', this program is '" + kExpected + "': build it again with this program's headers and compiler");
 }
 
 std::vector<const GadgetEntry*> open_plugin(const fs::path& file, const std::string& what) {
@@ -54,7 +55,9 @@ std::vector<const GadgetEntry*> open_plugin(const fs::path& file, const std::str
   }
   check_tag(dlsym(library, "counterflow_abi_tag"), what);
   const auto* table = static_cast<const GadgetEntry*>(dlsym(library, "counterflow_gadgets"));
-  if (!table) throw ConfigError(what + " has no table counterflow_gadgets: end its source with COUNTERFLOW_PLUGIN(COUNTERFLOW_GADGET(Class))");
+  if (!table)
+    throw ConfigError(what +
+                      " has no table counterflow_gadgets: end its source with COUNTERFLOW_PLUGIN(COUNTERFLOW_GADGET(Class))");
   std::vector<const GadgetEntry*> entries;
   for (; table->classname; ++table) entries.push_back(table);
   return entries;
@@ -80,8 +83,9 @@ std::vector<std::string> PluginFolders::names() const {
 
 std::vector<const GadgetEntry*> PluginFolders::gadgets(const std::string& dll, const std::string& where) const {
   if (!is_plugin_name(dll))
-    throw ConfigError(where + ": <dll> is the name of a plugin (letters, digits and '_', at most " + std::to_string(kLongestName) +
-                      "), never a path: got '" + printable(dll) + "'; name its folder with --plugins");
+    throw ConfigError(where + ": <dll> is the name of a plugin (letters, digits and '_', at most " +
+                      std::to_string(kLongestName) + "), never a path: got '" + printable(dll) +
+                      "'; name its folder with --plugins");
   for (const auto& folder : folders_) {
     const fs::path file = fs::absolute(folder) / (kPrefix + dll + kSuffix);
     std::error_code missing;

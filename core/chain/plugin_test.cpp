@@ -33,21 +33,27 @@ TEST(Plugin, gives_its_gadgets) {
 }
 
 TEST(PluginRefusal, a_foreign_tag_is_named_before_anything_is_called) {
-  EXPECT_THAT(refusal("counterflow_foreign_tag"),
-              AllOf(StartsWith("x.xml:3: plugin 'counterflow_foreign_tag'"), HasSubstr("was built for 'counterflow-abi-0 gcc-4.4'"),
-                    HasSubstr(COUNTERFLOW_ABI_TAG), HasSubstr("build it again")));
+  EXPECT_THAT(refusal("counterflow_foreign_tag"), AllOf(StartsWith("x.xml:3: plugin 'counterflow_foreign_tag'"),
+                                                        HasSubstr("was built for 'counterflow-abi-0 gcc-4.4'"),
+                                                        HasSubstr(COUNTERFLOW_ABI_TAG), HasSubstr("build it again")));
 }
 
-TEST(PluginRefusal, a_missing_tag_is_named) { EXPECT_THAT(refusal("counterflow_no_tag"), HasSubstr("no symbol counterflow_abi_tag")); }
+TEST(PluginRefusal, a_missing_tag_is_named) {
+  EXPECT_THAT(refusal("counterflow_no_tag"), HasSubstr("no symbol counterflow_abi_tag"));
+}
 
-TEST(PluginRefusal, a_missing_table_is_named) { EXPECT_THAT(refusal("counterflow_no_table"), HasSubstr("no table counterflow_gadgets")); }
+TEST(PluginRefusal, a_missing_table_is_named) {
+  EXPECT_THAT(refusal("counterflow_no_table"), HasSubstr("no table counterflow_gadgets"));
+}
 
 TEST(PluginRefusal, the_loader_speaks_for_itself) {
-  EXPECT_THAT(refusal("counterflow_unresolved"), AllOf(HasSubstr("does not load: "), HasSubstr("counterflow_symbol_that_nobody_has")));
+  EXPECT_THAT(refusal("counterflow_unresolved"),
+              AllOf(HasSubstr("does not load: "), HasSubstr("counterflow_symbol_that_nobody_has")));
 }
 
 TEST(PluginRefusal, a_missing_file_is_named_with_the_folders) {
-  EXPECT_THAT(refusal("counterflow_tset_gadgets", kGood), AllOf(HasSubstr(kGood), HasSubstr("did you mean 'counterflow_test_gadgets'?")));
+  EXPECT_THAT(refusal("counterflow_tset_gadgets", kGood),
+              AllOf(HasSubstr(kGood), HasSubstr("did you mean 'counterflow_test_gadgets'?")));
   EXPECT_THAT(refusal("counterflow_x", "/nowhere"), HasSubstr("--plugins"));
 }
 

@@ -32,7 +32,7 @@ class TestGain {
     }
   };
   struct State {
-    std::vector<Real> gain;      // [bin]
+    std::vector<Real> gain;  // [bin]
   };
   static constexpr const char* kManual = R"(Multiplies each bin by a factor: y = exp(g) x, g learned. For tests.
 <gadget><dll>counterflow_test_gadgets</dll><classname>TestGain</classname><property name="start" value="0.1"/></gadget>)";
@@ -143,7 +143,8 @@ class TestNoAdjoint {
   double floor_ = 0.5;
 };
 
-// A + c A^3 = sum_b w[b] ln(open[b] / x[b]) for each ray, w trained; adjoint by the implicit function theorem: (1 + 3 c A^2) v = A_bar.
+// A + c A^3 = sum_b w[b] ln(open[b] / x[b]) for each ray, w trained; adjoint by the implicit function theorem: (1 + 3 c A^2) v =
+// A_bar.
 template <class Real>
 class TestToPaths {
  public:
@@ -157,15 +158,14 @@ class TestToPaths {
     }
   };
   using State = None;
-  static constexpr const char* kManual = R"(One path length a ray from all bins: A + c A^3 = sum w ln(open / x), w learned. For tests.
+  static constexpr const char* kManual =
+      R"(One path length a ray from all bins: A + c A^3 = sum w ln(open / x), w learned. For tests.
 <gadget><dll>counterflow_test_gadgets</dll><classname>TestToPaths</classname><property name="curvature" value="0.05"/></gadget>)";
 
   void describe(PropertyVisitor& v) {
     v("curvature", curvature_, {.unit = "cm^4/g^2", .text = "Strength of the cubic term.", .min = 0, .max = 1});
   }
-  Params initial(const ScanHeader& h) const {
-    return {std::vector<Real>(h.bins(), Real(1) / static_cast<Real>(h.bins()))};
-  }
+  Params initial(const ScanHeader& h) const { return {std::vector<Real>(h.bins(), Real(1) / static_cast<Real>(h.bins()))}; }
   State begin(const Params&, const ScanHeader&) const { return {}; }
   Footprint footprint(const ScanHeader& h) const { return {.message = bytes_of_view<Real>(h, 1)}; }
   Out forward(const Params& p, const State&, const In& x) const {
@@ -211,14 +211,14 @@ class TestFold {
   using In = PathLengths<Real>;
   using Out = Image<Real>;
   struct Params {
-    std::vector<Real> scale;     // [1]
+    std::vector<Real> scale;  // [1]
     template <class Self, class Visitor>
     static void each(Self& self, Visitor&& visit) {
       visit("scale", self.scale);
     }
   };
   struct State {
-    Array<Real, 4> image;        // [channel,row,1,column]
+    Array<Real, 4> image;  // [channel,row,1,column]
     Real per_view = 1;
     std::size_t rows = 1;
     View last;
@@ -287,9 +287,7 @@ class TestFold {
   }
 
  private:
-  static Real weight(const State& s, const View& view) {
-    return s.per_view * static_cast<Real>(1 + std::cos(view.angle) / 4);
-  }
+  static Real weight(const State& s, const View& view) { return s.per_view * static_cast<Real>(1 + std::cos(view.angle) / 4); }
 };
 
 // y = factor x.
@@ -396,7 +394,9 @@ class TestObserver {
   State begin(const Params&, const ScanHeader&) const { return {}; }
   Footprint footprint(const ScanHeader&) const { return {.state = sizeof(State)}; }
   void consume(State& s, const In& x) const { ++(x.view.preview ? s.previews : s.seen); }
-  std::vector<Remark> report(const State& s) const { return {{"images seen", s.seen, s.seen}, {"previews seen", s.previews, s.previews}}; }
+  std::vector<Remark> report(const State& s) const {
+    return {{"images seen", s.seen, s.seen}, {"previews seen", s.previews, s.previews}};
+  }
 };
 
 }  // namespace counterflow
