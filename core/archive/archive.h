@@ -15,14 +15,14 @@ namespace counterflow {
 // A place whose contents are known: a rod, an insert.
 struct Region {
   std::string name;
-  double x = 0, y = 0, radius = 0;                            // [mm]
-  std::vector<std::pair<std::string, double>> densities;      // basis material, g/cm^3
+  double x = 0, y = 0, radius = 0;                        // [mm]
+  std::vector<std::pair<std::string, double>> densities;  // basis material, g/cm^3
 };
 
 // What the images should show.
 struct Truth {
   std::vector<std::string> materials;
-  Array<float, 4> density;                                    // [material,z,y,x] g/cm^3 on the grid of the header
+  Array<float, 4> density;  // [material,z,y,x] g/cm^3 on the grid of the header
   std::vector<Region> regions;
 };
 
@@ -56,7 +56,7 @@ class ArchiveWriter {
   ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header);
   ~ArchiveWriter();
   void write(const Counts<float>& view);
-  void write(const PathLengths<float>& view);                 // a scan of line integrals
+  void write(const PathLengths<float>& view);  // a scan of line integrals
   void write(const Truth& truth);
   void write_injected(const std::string& name, const std::vector<std::size_t>& shape, const std::vector<double>& values);
   void finish();

@@ -1,0 +1,140 @@
+#include <algorithm>
+
+#include "core/archive/acquisition.h"
+#include "core/archive/acquisition_file.h"
+#include "core/archive/archive.h"
+#include "core/archive/hdf5_file.h"
+#include "core/archive/heap_reader.h"
+#include "core/archive/named_files.h"
+#include "core/archive/scan_header_xml.h"
+#include "core/archive/truth.h"
+#include "core/error.h"
+
+namespace counterflow {
+
+struct ArchiveReader::Impl {
+  Impl(const std::filesystem::path& path, const std::vector<std::filesystem::path>& data_folders);
+  View read_view(std::size_t at, ViewSequence& sequence, Array<float, 3>* values);
+  void check_order();
+  void check_open_beam() const;
+
+  std::string where;
+  hdf5::Handle file;
+  HeapReader heap;
+  HeaderWithTruth head;
+  AcquisitionFile acquisitions;
+  std::size_t air = 0, position = 0;
+  std::vector<std::complex<float>> buffer;
+  std::shared_ptr<const Channels> channels;
+  ViewSequence sequence;
+};
+
+namespace {
+
+Channels line_integrals(std::size_t bins) {
+  Channels channels{"line_integral", "1", {}};
+  for (std::size_t b = 0; b < bins; ++b) channels.names.push_back("bin " + std::to_string(b));
+  return channels;
+}
+
+}  // namespace
+
+ArchiveReader::Impl::Impl(const std::filesystem::path& path, const std::vector<std::filesystem::path>& data_folders)
+    : where(path.string()),
+      file(hdf5::open_to_read(path)),
+      heap(path, file),
+      head(header_from_xml(read_text(file, heap, "/dataset/xml", where), where)),
+      acquisitions(file, heap, where),
+      channels(std::make_shared<const Channels>(line_integrals(head.header.bins()))),
+      sequence(head.header, where) {
+  std::vector<std::filesystem::path> folders{path.parent_path()};
+  folders.insert(folders.end(), data_folders.begin(), data_folders.end());
+  read_named_files(head.header.system, folders, where);
+  check_order();
+  check_open_beam();
+}
+
+// All headers before any data, so that a scan with views missing is refused at once.
+void ArchiveReader::Impl::check_order() {
+  constexpr std::size_t kAtOnce = 4096;
+  ViewSequence views(head.header, where);
+  for (std::size_t first = 0; first < acquisitions.count(); first += kAtOnce)
+    for (const auto& fields : acquisitions.fields(first, std::min(kAtOnce, acquisitions.count() - first))) views.accept(fields);
+  views.finish();
+  air = views.air_views();
+}
+
+void ArchiveReader::Impl::check_open_beam() const {
+  if (head.header.quantity == Quantity::counts && air == 0 && !head.header.system.open_beam_counts)
+    throw ArchiveError(
+        where +
+        ": a scan of counts needs air views before the object views, or the parameter 'open_beam_counts'; it has neither");
+}
+
+View ArchiveReader::Impl::read_view(std::size_t at, ViewSequence& views, Array<float, 3>* values) {
+  const hdf5::Quiet silent;
+  const View view = views.accept(acquisitions.fields(at, 1).front());
+  const std::string name = where + ": " + (view.air ? "air view " : "view ") + std::to_string(view.index);
+  const ScanGeometry& g = head.header.geometry;
+  const std::size_t size = checked_size(checked_size(g.rows, g.columns), head.header.bins());
+  acquisitions.read_data(at, buffer, size, name);
+  *values = values_of<float>(buffer.data(), head.header);
+  check_values(*values, head.header.quantity, name);
+  return view;
+}
+
+ArchiveReader::ArchiveReader(const std::filesystem::path& file, const std::vector<std::filesystem::path>& data_folders) {
+  const hdf5::Quiet quiet;
+  impl_ = std::make_unique<Impl>(file, data_folders);
+}
+ArchiveReader::~ArchiveReader() = default;
+ArchiveReader::ArchiveReader(ArchiveReader&&) noexcept = default;
+
+const ScanHeader& ArchiveReader::header() const { return impl_->head.header; }
+std::size_t ArchiveReader::air_views() const { return impl_->air; }
+
+void ArchiveReader::check_all() {
+  ViewSequence views(impl_->head.header, impl_->where);
+  Array<float, 3> values;
+  for (std::size_t at = 0; at < impl_->acquisitions.count(); ++at) impl_->read_view(at, views, &values);
+}
+
+template <class Real>
+Message<Real> ArchiveReader::next() {
+  if (impl_->position == impl_->acquisitions.count()) return {};
+  Array<float, 3> stored;
+  const View view = impl_->read_view(impl_->position, impl_->sequence, &stored);
+  ++impl_->position;
+  Array<Real, 3> values;
+  if constexpr (std::is_same_v<Real, float>) {
+    values = std::move(stored);
+  } else {
+    values = Array<Real, 3>(stored.shape());
+    std::copy(stored.begin(), stored.end(), values.begin());
+  }
+  if (impl_->head.header.quantity == Quantity::counts) {
+    auto counts = std::make_shared<Counts<Real>>();
+    counts->view = view;
+    counts->counts = std::move(values);
+    return Sent<Counts<Real>>(std::move(counts));
+  }
+  auto paths = std::make_shared<PathLengths<Real>>();
+  paths->view = view;
+  paths->areal_density = std::move(values);
+  paths->channels = impl_->channels;
+  return Sent<PathLengths<Real>>(std::move(paths));
+}
+template Message<float> ArchiveReader::next();
+template Message<double> ArchiveReader::next();
+
+void ArchiveReader::rewind() {
+  impl_->position = 0;
+  impl_->sequence = ViewSequence(impl_->head.header, impl_->where);
+}
+
+std::optional<Truth> ArchiveReader::truth() {
+  const hdf5::Quiet quiet;
+  return read_truth(impl_->file, impl_->heap, impl_->head.header, impl_->head.truth_materials, impl_->where);
+}
+
+}  // namespace counterflow

@@ -1,0 +1,129 @@
+#include "core/archive/hdf5_file.h"
+
+#include <cstdint>
+
+#include "core/array.h"
+
+namespace counterflow::hdf5 {
+namespace {
+
+template <class T>
+hid_t native_type();
+template <>
+hid_t native_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
+template <>
+hid_t native_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
+
+Handle intermediate_groups() {
+  Handle links(checked(H5Pcreate(H5P_LINK_CREATE), "HDF5 refuses a property list"));
+  check(H5Pset_create_intermediate_group(links.get(), 1), "HDF5 refuses a property list");
+  return links;
+}
+
+Handle create_dataset(const Handle& file, const std::string& path, hid_t type, hid_t space) {
+  const Handle links = intermediate_groups();
+  return Handle(checked(H5Dcreate2(file.get(), path.c_str(), type, space, links.get(), H5P_DEFAULT, H5P_DEFAULT),
+                        path + " cannot be made"));
+}
+
+}  // namespace
+
+void Handle::reset() {
+  if (id_ < 0) return;
+  const Quiet quiet;
+  if (H5Iget_type(id_) == H5I_FILE) H5Fclose(id_);
+  else H5Idec_ref(id_);
+  id_ = H5I_INVALID_HID;
+}
+
+Quiet::Quiet() {
+  H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+Quiet::~Quiet() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+
+hid_t checked(hid_t id, const std::string& what) {
+  if (id < 0) throw ArchiveError(what);
+  return id;
+}
+
+Handle open_to_read(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) throw ArchiveError(file.string() + ": there is no such file");
+  if (!std::filesystem::is_regular_file(file)) throw ArchiveError(file.string() + ": expected an HDF5 file, got something else");
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS));
+  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  return Handle(checked(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access.get()),
+                        file.string() + ": is not an HDF5 file, or is damaged or truncated"));
+}
+
+Handle create(const std::filesystem::path& file) {
+  return Handle(checked(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), file.string() + ": cannot be written"));
+}
+
+bool exists(const Handle& file, const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    if (H5Lexists(file.get(), path.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
+Handle open_dataset(const Handle& file, const std::string& path, const std::string& where) {
+  if (!exists(file, path)) throw ArchiveError(where + ": has no " + path);
+  return Handle(
+      checked(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), where + ": " + path + " cannot be read; the file is damaged"));
+}
+
+std::vector<std::size_t> shape(const Handle& dataset, const std::string& where) {
+  const Handle space(checked(H5Dget_space(dataset.get()), where + ": the file is damaged"));
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  if (rank < 0 || rank > H5S_MAX_RANK) throw ArchiveError(where + ": expected an array, got something else");
+  std::vector<hsize_t> extents(static_cast<std::size_t>(rank));
+  if (rank > 0 && H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr) != rank)
+    throw ArchiveError(where + ": the file is damaged");
+  return {extents.begin(), extents.end()};
+}
+
+template <class T>
+std::vector<T> read_all(const Handle& dataset, std::size_t largest, const std::string& where) {
+  std::size_t size = 1;
+  for (std::size_t extent : shape(dataset, where)) size = checked_size(size, extent);
+  if (size > largest)
+    throw ArchiveError(where + ": expected at most " + std::to_string(largest) + " values, got " + std::to_string(size));
+  const Handle type(checked(H5Dget_type(dataset.get()), where + ": the file is damaged"));
+  const H5T_class_t kind = H5Tget_class(type.get());
+  if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw ArchiveError(where + ": expected numbers, got something else");
+  std::vector<T> values(size);
+  check(H5Dread(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+        where + ": cannot be read; the file is damaged or truncated");
+  return values;
+}
+
+template <class T>
+void write_all(const Handle& file, const std::string& path, const std::vector<std::size_t>& extents, const T* values) {
+  const std::vector<hsize_t> size(extents.begin(), extents.end());
+  const Handle space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), path + ": bad shape"));
+  const Handle dataset = create_dataset(file, path, native_type<T>(), space.get());
+  check(H5Dwrite(dataset.get(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
+        path + " cannot be written; is the disk full?");
+}
+
+template std::vector<float> read_all(const Handle&, std::size_t, const std::string&);
+template std::vector<double> read_all(const Handle&, std::size_t, const std::string&);
+template void write_all(const Handle&, const std::string&, const std::vector<std::size_t>&, const float*);
+template void write_all(const Handle&, const std::string&, const std::vector<std::size_t>&, const double*);
+
+void write_text(const Handle& file, const std::string& path, const std::string& text) {
+  const Handle type(checked(H5Tcopy(H5T_C_S1), "HDF5 refuses a string type"));
+  check(H5Tset_size(type.get(), text.size() + 1), "HDF5 refuses a string type");
+  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "HDF5 refuses a string type");
+  const Handle space(checked(H5Screate(H5S_SCALAR), path + ": bad shape"));
+  const Handle dataset = create_dataset(file, path, type.get(), space.get());
+  check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()),
+        path + " cannot be written; is the disk full?");
+}
+
+}  // namespace counterflow::hdf5
