@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <random>
+#include <thread>
 
 namespace counterflow {
 namespace {
@@ -23,8 +26,8 @@ const char* const kToyChain = R"(<configuration><version>2</version><stream>
 </stream><training>
 <parameter gadget="second" name="log_gain"/><parameter gadget="paths" name="weight"/><parameter gadget="fold" name="scale"/>
 <loss><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname><property name="reference" value="0.8"/></loss>
-<loss after="side"><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname><property name="reference" value="0.2"/></loss>
-<loss after="paths"><dll>counterflow_test_gadgets</dll><classname>TestPathLoss</classname></loss>
+<loss after="side"><name>side_loss</name><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname><property name="reference" value="0.2"/></loss>
+<loss after="paths"><name>path_loss</name><dll>counterflow_test_gadgets</dll><classname>TestPathLoss</classname></loss>
 </training></configuration>)";
 
 constexpr std::size_t kBins = 3, kRows = 5, kColumns = 67, kAir = 4;

@@ -7,6 +7,7 @@
 // At most `tokens` are alive. An error travels in its token and is thrown when its turn comes: what came before it is finished,
 // and the same error is reported for any number of threads. (Throwing out of a TBB 2021.8 filter leaks what it has buffered.)
 #pragma once
+#include <tbb/global_control.h>
 #include <tbb/parallel_pipeline.h>
 #include <tbb/task_arena.h>
 
@@ -22,7 +23,9 @@ namespace counterflow {
 class Workers {
  public:
   explicit Workers(int threads = 0)
-      : threads_(threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency())), arena_(threads_ + 1) {}
+      : threads_(threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency())),
+        limit_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads_) + 1),
+        arena_(threads_ + 1) {}
   int threads() const { return threads_; }
   std::size_t tokens() const { return tokens_for(threads_); }
   static std::size_t tokens_for(int threads) { return 2 * static_cast<std::size_t>(threads) + 2; }
@@ -30,6 +33,7 @@ class Workers {
 
  private:
   int threads_;
+  tbb::global_control limit_;
   tbb::task_arena arena_;  // one slot more than threads, for a source that blocks
 };
 
