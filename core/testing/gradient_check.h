@@ -140,4 +140,41 @@ GradientError map_adjoint_error(const G& gadget, const ScanHeader& header, typen
   return map_adjoint_error(gadget, header, std::move(p), std::move(x), seed, [](auto&) {});
 }
 
+// Worst error of a Fold's adjoint: phi(x_1 .. x_n, p) = sum of <w, y> over all that end() emits, each input moved alone.
+template <class G>
+GradientError fold_adjoint_error(const G& gadget, const ScanHeader& header, typename G::Params p, std::vector<typename G::In> xs,
+                                 unsigned seed, DifferenceStep step = {}) {
+  using Out = typename G::Out;
+  std::mt19937_64 random(seed);
+  const auto results = [&] {
+    auto state = gadget.begin(p, header);
+    for (const auto& x : xs) gadget.add(p, state, x);
+    std::vector<Out> ys;
+    gadget.end(p, state, [&](Out y) { ys.push_back(std::move(y)); });
+    return ys;
+  };
+  std::vector<Sent<Out>> bars;
+  for (auto& y : results()) bars.push_back(std::make_shared<const Out>(random_like(std::move(y), random)));
+  const auto phi = [&] {
+    const auto ys = results();
+    double sum = 0;
+    for (std::size_t k = 0; k < ys.size(); ++k) sum += inner_product(*bars[k], ys[k]);
+    return sum;
+  };
+  auto state = gadget.begin(p, header);
+  for (const auto& x : xs) gadget.add(p, state, x);
+  const auto z = gadget.adjoint_begin(p, state, bars);
+  auto p_bar = zero_like(p);
+  std::vector<typename G::In> x_bars;
+  for (const auto& x : xs) x_bars.push_back(gadget.adjoint(p, state, x, z, p_bar));
+  GradientError worst;
+  None nothing;
+  const auto keep = [&](GradientError error) {
+    if (!(error.value <= worst.value)) worst = std::move(error);
+  };
+  for (std::size_t v = 0; v < xs.size(); ++v) keep(gradient_error(xs[v], x_bars[v], nothing, None(), random, phi, step));
+  keep(gradient_error(nothing, None(), p, p_bar, random, phi, step));
+  return worst;
+}
+
 }  // namespace counterflow::testing

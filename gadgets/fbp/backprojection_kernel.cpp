@@ -1,0 +1,269 @@
+// One source, compiled for each instruction set (counterflow_kernel); COUNTERFLOW_KERNEL names its namespace.
+#include "gadgets/fbp/backprojection_kernel.h"
+
+namespace counterflow::COUNTERFLOW_KERNEL {
+namespace {
+
+using fbp::Backprojection;
+using fbp::kLanes;
+using fbp::Rays;
+using fbp::Tile;
+
+#if defined(__AVX512F__)
+constexpr std::size_t kNative = 64;
+#elif defined(__AVX2__)
+constexpr std::size_t kNative = 32;
+#else
+constexpr std::size_t kNative = 16;
+#endif
+
+// Bytes of slice-materials that are handled together, as vectors of the native width or less.
+template <class Real, std::size_t Bytes>
+struct Group {
+  static constexpr std::size_t kWidth = Bytes < kNative ? Bytes : kNative;
+  static constexpr std::size_t kVectors = Bytes / kWidth;
+  static constexpr std::size_t kElements = kWidth / sizeof(Real);
+  typedef Real Vector __attribute__((vector_size(kWidth), aligned(sizeof(Real)), may_alias));
+  static const Vector& at(const Real* p, std::size_t i) { return *reinterpret_cast<const Vector*>(p + i * kElements); }
+  static Vector& at(Real* p, std::size_t i) { return *reinterpret_cast<Vector*>(p + i * kElements); }
+};
+
+// atan(r) for |r| <= tan(pi/8): r times a polynomial in r^2, interpolated at Chebyshev's nodes (errors 2e-8 and 7e-17).
+inline float arctangent(float r) {
+  const float z = r * r;
+  float p = 0.07976291806793993f;
+  p = p * z - 0.13848490212269016f;
+  p = p * z + 0.19974082415507646f;
+  p = p * z - 0.33332785771924844f;
+  return r * (p * z + 0.9999999812646111f);
+}
+inline double arctangent(double r) {
+  const double z = r * r;
+  double p = -0.017809323386383098;
+  p = p * z + 0.03796945994146396;
+  p = p * z - 0.05035294142322251;
+  p = p * z + 0.058469270820148335;
+  p = p * z - 0.06662959421503438;
+  p = p * z + 0.07692046081456942;
+  p = p * z - 0.09090896855674471;
+  p = p * z + 0.11111110746670085;
+  p = p * z - 0.14285714279286466;
+  p = p * z + 0.1999999999994122;
+  p = p * z - 0.3333333333333312;
+  return r * (p * z + 1.0);
+}
+
+// Column and weights of kLanes pairs of a pixel and a view.
+template <class Real>
+struct Lanes {
+  int index[kLanes];
+  Real low[kLanes], high[kLanes];  // weights of columns index and index + 1
+};
+
+// across: the pixel's place along (sin b, -cos b); along: towards the source, along (cos b, sin b) [mm].
+template <Rays rays, class Real>
+inline void hit(const Backprojection<Real>& job, Real across, Real along, Real& column, Real& weight) {
+  if constexpr (rays == Rays::parallel) {
+    column = across * job.scale;
+    weight = 1;
+    return;
+  }
+  const Real depth = job.radius - along;
+  if constexpr (rays == Rays::flat) {
+    const Real inverse = 1 / depth;
+    column = across * inverse * job.scale;
+    weight = job.radius * job.radius * inverse * inverse;
+    return;
+  }
+  // atan(across / depth) with one division: t = small/large, by pi/4 + atan((t-1)/(t+1)) where t > tan(pi/8).
+  const Real magnitude = across < 0 ? -across : across;
+  const bool steep = magnitude > depth;
+  const Real small = steep ? depth : magnitude, large = steep ? magnitude : depth;
+  const bool upper = small > Real(0.41421356237309503) * large;
+  const Real numerator = upper ? small - large : small, denominator = upper ? small + large : large;
+  const Real square = across * across + depth * depth;
+  const Real inverse = 1 / (denominator * square);
+  Real angle = arctangent(numerator * square * inverse) + (upper ? Real(0.78539816339744831) : Real(0));
+  angle = steep ? Real(1.5707963267948966) - angle : angle;
+  column = (across < 0 ? -angle : angle) * job.scale;
+  weight = denominator * inverse;
+}
+
+template <Rays rays, class Real, class Across, class Along>
+inline void locate_as(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
+#pragma omp simd
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    Real column, weight;
+    hit<rays>(job, across(l), along(l), column, weight);
+    column += job.centre;
+    column = column < 0 ? 0 : column;
+    column = column > job.last ? job.last : column;
+    const int index = static_cast<int>(column);
+    const Real fraction = column - static_cast<Real>(index);
+    lanes.index[l] = index;
+    lanes.high[l] = weight * fraction;
+    lanes.low[l] = weight - weight * fraction;
+  }
+}
+
+template <class Real, class Across, class Along>
+inline void locate(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
+  switch (job.rays) {
+    case Rays::arc: return locate_as<Rays::arc>(job, lanes, across, along);
+    case Rays::flat: return locate_as<Rays::flat>(job, lanes, across, along);
+    case Rays::parallel: return locate_as<Rays::parallel>(job, lanes, across, along);
+  }
+}
+
+// Index and weights of the views [first, first + kLanes) for one pixel.
+template <class Real>
+inline void locate_views(const Backprojection<Real>& job, Real x, Real y, std::size_t first, Lanes<Real>& lanes) {
+  const Real *c = job.cosine + first, *s = job.sine + first;
+  locate(
+      job, lanes, [=](std::size_t l) { return x * s[l] - y * c[l]; }, [=](std::size_t l) { return x * c[l] + y * s[l]; });
+}
+
+// One slice-material: the views are the vector.
+template <class Real>
+inline void collect_one(const Lanes<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, Real* pixel) {
+  Real sum = 0;
+  const int step = static_cast<int>(stride), n = static_cast<int>(count);  // 32-bit offsets, as gathers like them
+#pragma omp simd reduction(+ : sum)
+  for (int l = 0; l < n; ++l) {
+    const int at = l * step + lanes.index[l];
+    sum += lanes.low[l] * rows[at] + lanes.high[l] * rows[at + 1];
+  }
+  *pixel += sum;
+}
+
+template <class Real, std::size_t Bytes>
+inline void collect(const Lanes<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, std::size_t block,
+                    Real* pixel) {
+  using G = Group<Real, Bytes>;
+  for (std::size_t b = 0; b < block; b += Bytes / sizeof(Real)) {
+    typename G::Vector low[G::kVectors] = {}, high[G::kVectors] = {};
+    for (std::size_t l = 0; l < count; ++l) {
+      const Real* q = rows + l * stride + static_cast<std::size_t>(lanes.index[l]) * block + b;
+      for (std::size_t i = 0; i < G::kVectors; ++i) low[i] += lanes.low[l] * G::at(q, i);
+      for (std::size_t i = 0; i < G::kVectors; ++i) high[i] += lanes.high[l] * G::at(q + block, i);
+    }
+    for (std::size_t i = 0; i < G::kVectors; ++i) G::at(pixel + b, i) += low[i] + high[i];
+  }
+}
+
+template <class Real, std::size_t Bytes>
+inline void collect_variance(const Lanes<Real>& lanes, std::size_t count, const Real* v, const Real* c, std::size_t stride,
+                             std::size_t block, Real* pixel) {
+  using G = Group<Real, Bytes>;
+  for (std::size_t b = 0; b < block; b += Bytes / sizeof(Real)) {
+    typename G::Vector sum[G::kVectors] = {};
+    for (std::size_t l = 0; l < count; ++l) {
+      const std::size_t at = l * stride + static_cast<std::size_t>(lanes.index[l]) * block + b;
+      const Real low = lanes.low[l], high = lanes.high[l];
+      for (std::size_t i = 0; i < G::kVectors; ++i)
+        sum[i] += low * low * G::at(v + at, i) + high * high * G::at(v + at + block, i) + 2 * low * high * G::at(c + at, i);
+    }
+    for (std::size_t i = 0; i < G::kVectors; ++i) G::at(pixel + b, i) += sum[i];
+  }
+}
+
+// use(lanes, count, first view, pixel offset) for every pixel of a tile and each group of kLanes views.
+template <class Real, class Use>
+inline void over_pixels(const Backprojection<Real>& job, const Tile& tile, Use&& use) {
+  Lanes<Real> lanes;
+  for (std::size_t y = tile.y_begin; y < tile.y_end; ++y)
+    for (std::size_t x = tile.x_begin; x < tile.x_end; ++x)
+      for (std::size_t first = 0; first < job.views; first += kLanes) {
+        locate_views(job, job.x[x], job.y[y], first, lanes);
+        const std::size_t left = job.views - first;
+        use(lanes, left < kLanes ? left : kLanes, first * job.row_stride, (y * job.nx + x) * job.block);
+      }
+}
+
+template <class Real, std::size_t Bytes>
+void gather_groups(const Backprojection<Real>& job, const Tile& tile, const Real* rows, Real* image) {
+  over_pixels(job, tile, [&](const Lanes<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
+    if constexpr (Bytes == sizeof(Real)) {
+      if (count == kLanes) collect_one(lanes, kLanes, rows + row, job.row_stride, image + pixel);
+      else collect_one(lanes, count, rows + row, job.row_stride, image + pixel);
+    } else {
+      collect<Real, Bytes>(lanes, count, rows + row, job.row_stride, job.block, image + pixel);
+    }
+  });
+}
+
+template <class Real, std::size_t Bytes>
+void variance_groups(const Backprojection<Real>& job, const Tile& tile, const Real* v, const Real* c, Real* image) {
+  over_pixels(job, tile, [&](const Lanes<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
+    collect_variance<Real, Bytes>(lanes, count, v + row, c + row, job.row_stride, job.block, image + pixel);
+  });
+}
+
+template <class Real, std::size_t Bytes>
+inline void spread(const Lanes<Real>& lanes, std::size_t count, std::size_t block, const Real* pixels, Real* row) {
+  using G = Group<Real, Bytes>;
+  for (std::size_t l = 0; l < count; ++l) {
+    Real* q = row + static_cast<std::size_t>(lanes.index[l]) * block;
+    const Real* pixel = pixels + l * block;
+    for (std::size_t b = 0; b < block; b += Bytes / sizeof(Real))
+      for (std::size_t i = 0; i < G::kVectors; ++i) {
+        const typename G::Vector z = G::at(pixel + b, i);
+        G::at(q + b, i) += lanes.low[l] * z;
+        G::at(q + block + b, i) += lanes.high[l] * z;
+      }
+  }
+}
+
+template <class Real, std::size_t Bytes>
+void scatter_groups(const Backprojection<Real>& job, const Tile& tile, const Real* image, Real* row) {
+  const Real c = job.cosine[0], s = job.sine[0];
+  Lanes<Real> lanes;
+  for (std::size_t y = tile.y_begin; y < tile.y_end; ++y)
+    for (std::size_t first = tile.x_begin; first < tile.x_end; first += kLanes) {
+      const Real* x = job.x + first;
+      const Real at = job.y[y];
+      locate(
+          job, lanes, [=](std::size_t l) { return x[l] * s - at * c; }, [=](std::size_t l) { return x[l] * c + at * s; });
+      const std::size_t left = tile.x_end - first;
+      spread<Real, Bytes>(lanes, left < kLanes ? left : kLanes, job.block, image + (y * job.nx + first) * job.block, row);
+    }
+}
+
+template <std::size_t N>
+struct Bytes {
+  static constexpr std::size_t value = N;
+};
+
+// call(Bytes<n>) with the size of group that `block` asks for (fbp::padded_block).
+template <class Real, class Call>
+inline void by_group(std::size_t block, Call&& call) {
+  switch (block * sizeof(Real)) {
+    case sizeof(Real): return call(Bytes<sizeof(Real)>());
+    case 2 * sizeof(Real): return call(Bytes<2 * sizeof(Real)>());
+    case 4 * sizeof(Real): return call(Bytes<4 * sizeof(Real)>());
+    case 8 * sizeof(Real): return call(Bytes<8 * sizeof(Real)>());
+        default: return call(Bytes<64>());
+  }
+}
+
+}  // namespace
+
+void gather(const Backprojection<float>& job, const Tile& tile, const float* rows, float* image) {
+  by_group<float>(job.block, [&](auto bytes) { gather_groups<float, bytes.value>(job, tile, rows, image); });
+}
+void gather_variance(const Backprojection<float>& job, const Tile& tile, const float* v, const float* c, float* image) {
+  by_group<float>(job.block, [&](auto bytes) { variance_groups<float, bytes.value>(job, tile, v, c, image); });
+}
+void scatter(const Backprojection<float>& job, const Tile& tile, const float* image, float* row) {
+  by_group<float>(job.block, [&](auto bytes) { scatter_groups<float, bytes.value>(job, tile, image, row); });
+}
+void gather(const Backprojection<double>& job, const Tile& tile, const double* rows, double* image) {
+  by_group<double>(job.block, [&](auto bytes) { gather_groups<double, bytes.value>(job, tile, rows, image); });
+}
+void gather_variance(const Backprojection<double>& job, const Tile& tile, const double* v, const double* c, double* image) {
+  by_group<double>(job.block, [&](auto bytes) { variance_groups<double, bytes.value>(job, tile, v, c, image); });
+}
+void scatter(const Backprojection<double>& job, const Tile& tile, const double* image, double* row) {
+  by_group<double>(job.block, [&](auto bytes) { scatter_groups<double, bytes.value>(job, tile, image, row); });
+}
+}  // namespace counterflow::COUNTERFLOW_KERNEL

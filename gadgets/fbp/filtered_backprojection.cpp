@@ -1,0 +1,243 @@
+#include "gadgets/fbp/filtered_backprojection.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace counterflow {
+namespace {
+
+std::string at_view(const View& view) { return "FilteredBackprojection: view " + std::to_string(view.index) + ": "; }
+
+template <std::size_t N>
+std::string shape_text(const std::array<std::size_t, N>& shape) {
+  std::string text;
+  for (std::size_t extent : shape) text += (text.empty() ? "[" : ",") + std::to_string(extent);
+  return text + "]";
+}
+
+std::shared_ptr<const Channels> image_channels(const View& view, const std::shared_ptr<const Channels>& of_rows) {
+  if (!of_rows) throw DataError(at_view(view) + "path lengths must say what their channels are (PathLengths::channels)");
+  if (of_rows->quantity == "line_integral")
+    return std::make_shared<Channels>(Channels{"attenuation", "1/cm", of_rows->names});
+  return std::make_shared<Channels>(Channels{"density", "g/cm^3", of_rows->names});
+}
+
+template <class Real>
+bool finite(std::span<const Real> values) {
+  Real sum = 0;
+  for (Real v : values) sum += v - v;  // 0, or NaN
+  return sum == 0;
+}
+
+// Place of the variance of channel c in the upper triangle by rows of an n x n matrix.
+std::size_t diagonal(std::size_t c, std::size_t n) { return c * n - c * (c - 1) / 2; }
+
+template <class Real>
+void check(const fbp::Reconstruction<Real>& reconstruction, std::size_t channels, const PathLengths<Real>& x) {
+  const auto& g = reconstruction.geometry();
+  const std::array<std::size_t, 3> expected{channels, g.rows, g.columns};
+  if (x.areal_density.shape() != expected || channels == 0)
+    throw DataError(at_view(x.view) + "expected path lengths [channel,row,column] = " + shape_text(expected) + ", got " +
+                    shape_text(x.areal_density.shape()));
+  if (!finite<Real>(x.areal_density.values()))
+    throw DataError(at_view(x.view) + "expected finite path lengths, got NaN or infinity; the gadget before must give every ray a value");
+}
+
+// Makes room at the first view, whose channels rule.
+template <class Real>
+void open(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
+  const std::size_t channels = x.areal_density.extent(0);
+  const auto& r = *state.reconstruction;
+  state.channels = image_channels(x.view, x.channels);
+  state.image = r.zero_volume(channels);
+  const std::array<std::size_t, 3> shape{fbp::Batch<Real>::kViews, r.slices_and_channels(channels), r.geometry().columns};
+  state.batch.rows = Array<Real, 3>(shape);
+  if (state.variance) {
+    state.variance = r.zero_volume(channels);
+    state.batch.variance = Array<Real, 3>(shape);
+  }
+}
+
+template <class Real>
+void keep_variance(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
+  const std::size_t channels = x.areal_density.extent(0), pairs = channels * (channels + 1) / 2;
+  const std::array<std::size_t, 3> expected{pairs, x.areal_density.extent(1), x.areal_density.extent(2)};
+  if (x.covariance.shape() != expected)
+    throw DataError(at_view(x.view) + "noise=\"true\" expected a covariance [pair,row,column] = " + shape_text(expected) + ", got " +
+                    (x.covariance.empty() ? "none" : shape_text(x.covariance.shape())) +
+                    "; set covariance=\"true\" on the decomposition");
+  auto to = state.batch.variance.block(state.batch.angles.size()).begin();
+  for (std::size_t c = 0; c < channels; ++c) {
+    const auto from = x.covariance.block(diagonal(c, channels));
+    to = std::copy(from.begin(), from.end(), to);
+  }
+}
+
+template <class Real>
+void flush(fbp::Accumulator<Real>& state) {
+  state.reconstruction->backproject(state.batch, state.image, state.variance ? &*state.variance : nullptr);
+  state.batch.angles.clear();
+}
+
+template <class Real>
+Array<Real, 4> noise_of(const fbp::Accumulator<Real>& state, std::size_t slice) {
+  if (!state.variance) return {};
+  Array<Real, 4> noise = state.reconstruction->slices(*state.variance, slice, 1);
+  for (Real& v : noise) v = std::sqrt(std::max(v, Real(0)));  // rounding of the transform may fall below 0
+  return noise;
+}
+
+}  // namespace
+
+template <class Real>
+void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
+  visit("window", window_, {.unit = "", .text = "window on the ramp filter", .choices = fbp::windows()});
+  visit("cutoff", cutoff_, {.unit = "1", .text = "frequency where the window ends, of the detector's Nyquist frequency", .min = 0.01, .max = 1});
+  visit("nx", nx_, {.unit = "1", .text = "voxels along x; 0: as the header asks", .min = 0, .max = 65536});
+  visit("ny", ny_, {.unit = "1", .text = "voxels along y; 0: as the header asks", .min = 0, .max = 65536});
+  visit("voxel", voxel_, {.unit = "mm", .text = "voxel size in x and y; 0: as the header asks", .min = 0});
+  visit("centre_x", centre_x_, {.unit = "mm", .text = "x of the image's centre from the isocenter"});
+  visit("centre_y", centre_y_, {.unit = "mm", .text = "y of the image's centre from the isocenter"});
+  visit("noise", noise_, {.unit = "", .text = "also give the standard deviation of each voxel, from the covariance of the path lengths"});
+}
+
+template <class Real>
+ImageGrid FilteredBackprojection<Real>::grid(const ScanHeader& header) const {
+  const ScanGeometry& g = header.geometry;
+  ImageGrid grid = header.grid;
+  if (nx_ > 0) grid.nx = static_cast<std::size_t>(nx_);
+  if (ny_ > 0) grid.ny = static_cast<std::size_t>(ny_);
+  if (voxel_ > 0) grid.voxel_x = grid.voxel_y = voxel_;
+  if (centre_x_ != 0) grid.centre_x = centre_x_;
+  if (centre_y_ != 0) grid.centre_y = centre_y_;
+  grid.nz = g.rows;
+  grid.voxel_z = g.slice_spacing();
+  grid.centre_z = -g.row_offset * g.slice_spacing();
+  return grid;
+}
+
+template <class Real>
+ScanHeader FilteredBackprojection<Real>::output_header(const ScanHeader& header) const {
+  ScanHeader out = header;
+  out.grid = grid(header);
+  return out;
+}
+
+template <class Real>
+typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin(const Params&, const ScanHeader& header) const {
+  const ScanGeometry& g = header.geometry;
+  g.check();
+  if (!g.is_fan() && g.beam != Beam::parallel)
+    throw ConfigError("FilteredBackprojection: expected geometry fan-arc, fan-flat or parallel, got " + std::string(beam_name(g.beam)) +
+                      "; a narrow cone may be declared as a fan, each row a slice");
+  const ImageGrid grid = this->grid(header);
+  if (grid.nx == 0 || grid.ny == 0 || !(grid.voxel_x > 0) || !(grid.voxel_y > 0))
+    throw ConfigError("FilteredBackprojection: expected an image of at least one voxel, got " + std::to_string(grid.nx) + " x " +
+                      std::to_string(grid.ny) + "; set nx, ny and voxel");
+  const double last_x = static_cast<double>(grid.nx) - 1, last_y = static_cast<double>(grid.ny) - 1;
+  const double reach = std::hypot(std::max(std::abs(grid.x(0)), std::abs(grid.x(last_x))),
+                                  std::max(std::abs(grid.y(0)), std::abs(grid.y(last_y))));
+  if (g.is_fan() && reach >= 0.99 * g.source_to_isocenter)
+    throw ConfigError("FilteredBackprojection: expected an image within the source's circle of radius " +
+                      number_text(g.source_to_isocenter) + " mm, got one that reaches to " + number_text(reach) +
+                      " mm; make nx, ny or voxel smaller");
+  State state;
+  fbp::FilterSettings filter;
+  filter.window = window_;
+  filter.cutoff = cutoff_;
+  filter.variance = noise_;
+  state.reconstruction = std::make_shared<const fbp::Reconstruction<Real>>(g, grid, filter);
+  if (noise_) state.variance.emplace();
+  return state;
+}
+
+template <class Real>
+Footprint FilteredBackprojection<Real>::footprint(const ScanHeader& header) const {
+  const ScanGeometry& g = header.geometry;
+  const ImageGrid grid = this->grid(header);
+  const std::size_t channels = std::max<std::size_t>(header.bins(), 1), maps = noise_ ? 2 : 1;
+  const std::size_t pixels = checked_size(grid.nx, grid.ny) * maps;
+  const std::size_t block = fbp::padded_block<Real>(channels * g.rows);
+  const std::size_t row = checked_size(g.columns + 3, block) * (noise_ ? 5 : 2);  // as they came, and filtered
+  return {pixels * channels * sizeof(Real), (pixels * block + row * fbp::Batch<Real>::kViews) * sizeof(Real), g.rows};
+}
+
+template <class Real>
+void FilteredBackprojection<Real>::add(const Params&, State& state, const In& x) const {
+  const std::size_t channels = state.views == 0 ? x.areal_density.extent(0) : state.image.channels;
+  check(*state.reconstruction, channels, x);
+  if (state.views == 0) open(state, x);
+  if (state.variance) keep_variance(state, x);
+  auto to = state.batch.rows.block(state.batch.angles.size());
+  std::copy(x.areal_density.begin(), x.areal_density.end(), to.begin());
+  state.batch.angles.push_back(x.view.angle);
+  state.last = x.view;
+  ++state.views;
+  if (state.batch.angles.size() == fbp::Batch<Real>::kViews) flush(state);
+}
+
+template <class Real>
+void FilteredBackprojection<Real>::end(const Params&, State& state, const std::function<void(Out)>& emit) const {
+  const ScanGeometry& g = state.reconstruction->geometry();
+  if (state.views != g.views)
+    throw DataError("FilteredBackprojection: expected " + std::to_string(g.views) + " views, got " + std::to_string(state.views) +
+                    "; the scan ended early or the header's number of views is wrong");
+  flush(state);
+  for (std::size_t slice = 0; slice < g.rows; ++slice)
+    emit(Out{state.last, state.reconstruction->slices(state.image, slice, 1), noise_of(state, slice), state.reconstruction->grid(), slice,
+             state.channels});
+}
+
+template <class Real>
+typename FilteredBackprojection<Real>::Out FilteredBackprojection<Real>::preview(const State& state) const {
+  Out picture;
+  picture.view = state.last;
+  picture.view.preview = true;
+  picture.grid = state.reconstruction->grid();
+  picture.channels = state.channels;
+  if (state.views == 0) return picture;
+  const ScanGeometry& g = state.reconstruction->geometry();
+  fbp::Volume<Real> so_far = state.image;
+  state.reconstruction->backproject(state.batch, so_far, nullptr);
+  picture.value = state.reconstruction->slices(so_far, 0, g.rows);
+  const Real scale = static_cast<Real>(static_cast<double>(g.views) / static_cast<double>(state.views));
+  for (Real& v : picture.value) v *= scale;
+  return picture;
+}
+
+template <class Real>
+typename FilteredBackprojection<Real>::Cotangent FilteredBackprojection<Real>::adjoint_begin(
+    const Params&, const State& state, const std::vector<Sent<Out>>& y_bars) const {
+  Cotangent z;
+  const auto& r = *state.reconstruction;
+  for (const auto& bar : y_bars) {
+    if (!bar || bar->value.empty()) continue;
+    const auto& shape = bar->value.shape();
+    if (z.channels == 0) z = r.zero_volume(shape[0]);
+    if (shape[0] != z.channels || shape[2] != r.grid().ny || shape[3] != r.grid().nx || bar->slice + shape[1] > r.geometry().rows)
+      throw DataError("FilteredBackprojection: a cotangent of shape " + shape_text(shape) + " for slice " + std::to_string(bar->slice) +
+                      " is not that of an image it gave");
+    r.set_slices(bar->value, bar->slice, z);
+  }
+  return z;
+}
+
+template <class Real>
+typename FilteredBackprojection<Real>::In FilteredBackprojection<Real>::adjoint(const Params&, const State& state, const In& x,
+                                                                                const Cotangent& z, Params&) const {
+  In bar;
+  bar.view = x.view;
+  bar.channels = x.channels;
+  if (z.channels == 0) {  // no image had a cotangent
+    bar.areal_density = Array<Real, 3>(x.areal_density.shape());
+    return bar;
+  }
+  check(*state.reconstruction, z.channels, x);
+  bar.areal_density = state.reconstruction->transpose(x.view.angle, z);
+  return bar;
+}
+
+template class FilteredBackprojection<float>;
+template class FilteredBackprojection<double>;
+
+}  // namespace counterflow

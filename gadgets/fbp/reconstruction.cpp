@@ -1,0 +1,209 @@
+#include "gadgets/fbp/reconstruction.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/kernel.h"
+#include "core/parallel.h"
+
+namespace counterflow::fbp {
+namespace {
+
+constexpr std::size_t kTilesAChunk = 16;
+constexpr std::size_t kAdjointTile = 64;  // pixels of a line: its columns stay in cache from line to line
+
+// A single slice-material gathers one number a column, where 512-bit gathers lose to 256-bit ones.
+Isa gather_isa(std::size_t block) { return block == 1 ? std::min(best_isa(), Isa::avx2) : best_isa(); }
+
+FilterSettings for_geometry(FilterSettings settings, const ScanGeometry& g) {
+  settings.columns = g.columns;
+  settings.arc_spacing = g.beam == Beam::fan_arc ? g.column_pitch / g.source_to_detector : 0;
+  return settings;
+}
+
+template <class Real>
+void write_columns(const std::vector<std::complex<Real>>& pair, std::size_t columns, std::size_t block, Real* first, Real* second) {
+  for (std::size_t k = 0; k < columns; ++k) first[(k + 1) * block] = pair[k].real();
+  if (second)
+    for (std::size_t k = 0; k < columns; ++k) second[(k + 1) * block] = pair[k].imag();
+}
+
+}  // namespace
+
+template <class Real>
+Reconstruction<Real>::Reconstruction(const ScanGeometry& geometry, const ImageGrid& grid, FilterSettings filter)
+    : geometry_(geometry), grid_(grid), weights_(geometry), filter_(for_geometry(std::move(filter), geometry)),
+      x_(grid.nx + kLanes), y_(grid.ny) {
+  for (std::size_t i = 0; i < grid.nx; ++i) x_[i] = static_cast<Real>(grid.x(static_cast<double>(i)));
+  for (std::size_t j = 0; j < grid.ny; ++j) y_[j] = static_cast<Real>(grid.y(static_cast<double>(j)));
+}
+
+template <class Real>
+Backprojection<Real> Reconstruction<Real>::job(std::size_t block) const {
+  const ScanGeometry& g = geometry_;
+  Backprojection<Real> job;
+  job.rays = g.beam == Beam::parallel ? Rays::parallel : g.beam == Beam::fan_flat ? Rays::flat : Rays::arc;
+  job.radius = static_cast<Real>(g.source_to_isocenter);
+  job.scale = static_cast<Real>((g.beam == Beam::parallel ? 1 : g.source_to_detector) / g.column_pitch);
+  job.centre = static_cast<Real>((static_cast<double>(g.columns) - 1) / 2 + g.column_offset + 1);
+  job.last = static_cast<Real>(g.columns + 1);
+  job.block = block;
+  job.row_stride = row_stride(block);
+  job.x = x_.data();
+  job.y = y_.data();
+  job.nx = grid_.nx;
+  return job;
+}
+
+template <class Real>
+std::vector<Real> Reconstruction<Real>::weights_of(double angle) const {
+  std::vector<double> weights(geometry_.columns);
+  weights_.of_view(angle, weights);
+  return {weights.begin(), weights.end()};
+}
+
+// Two views at a time, the same slice-material of each as one complex row, so that slices and materials never mix.
+template <class Real>
+void Reconstruction<Real>::filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
+  const std::size_t columns = geometry_.columns, stride = row_stride(block);
+  const bool both = view + 1 < batch.angles.size();
+  const std::vector<Real> w0 = weights_of(batch.angles[view]);
+  const std::vector<Real> w1 = both ? weights_of(batch.angles[view + 1]) : std::vector<Real>(columns);
+  auto pair = filter_.rows();
+  for (std::size_t s = 0; s < batch.rows.extent(1); ++s) {
+    const auto a = batch.rows.block(view, s), b = batch.rows.block(both ? view + 1 : view, s);
+    for (std::size_t k = 0; k < columns; ++k) pair.value[k] = {w0[k] * a[k], w1[k] * b[k]};
+    filter_.filter(pair);
+    Real* to = out.value.data() + view * stride + s;
+    write_columns(pair.value, columns, block, to, both ? to + stride : nullptr);
+  }
+}
+
+template <class Real>
+void Reconstruction<Real>::variance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
+  const std::size_t columns = geometry_.columns, stride = row_stride(block);
+  const bool both = view + 1 < batch.angles.size();
+  const std::vector<Real> w0 = weights_of(batch.angles[view]);
+  const std::vector<Real> w1 = both ? weights_of(batch.angles[view + 1]) : std::vector<Real>(columns);
+  auto variance = filter_.rows(), neighbour = filter_.rows();
+  for (std::size_t s = 0; s < batch.variance.extent(1); ++s) {
+    const auto a = batch.variance.block(view, s), b = batch.variance.block(both ? view + 1 : view, s);
+    for (std::size_t k = 0; k < columns; ++k) variance.value[k] = {w0[k] * w0[k] * a[k], w1[k] * w1[k] * b[k]};
+    filter_.variances(variance, neighbour);
+    const std::size_t to = view * stride + s;
+    Real *v = out.variance.data() + to, *c = out.neighbour.data() + to;
+    write_columns(variance.value, columns, block, v, both ? v + stride : nullptr);
+    write_columns(neighbour.value, columns - 1, block, c, both ? c + stride : nullptr);  // none with the guards
+  }
+}
+
+template <class Real>
+typename Reconstruction<Real>::Rows Reconstruction<Real>::filtered(const Batch<Real>& batch, std::size_t block,
+                                                                   bool with_variance) const {
+  const std::size_t views = batch.angles.size(), size = views * row_stride(block);
+  Rows rows;
+  rows.value.resize(size);
+  if (with_variance) rows.variance.resize(size), rows.neighbour.resize(size);
+  parallel_chunks(views, 2, [&](std::size_t view, std::size_t) {
+    filter_pair(batch, view, block, rows);
+    if (with_variance) variance_pair(batch, view, block, rows);
+  });
+  return rows;
+}
+
+template <class Real>
+void Reconstruction<Real>::backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const {
+  if (batch.angles.empty()) return;
+  const Rows rows = filtered(batch, image.block, variance != nullptr);
+  const std::size_t padded = (batch.angles.size() + kLanes - 1) / kLanes * kLanes;
+  std::vector<Real> cosine(padded), sine(padded);
+  for (std::size_t v = 0; v < batch.angles.size(); ++v) {
+    cosine[v] = static_cast<Real>(std::cos(batch.angles[v]));
+    sine[v] = static_cast<Real>(std::sin(batch.angles[v]));
+  }
+  Backprojection<Real> job = this->job(image.block);
+  job.cosine = cosine.data();
+  job.sine = sine.data();
+  job.views = batch.angles.size();
+  using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
+  using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
+  Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));
+  Variance* const spread = choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance,
+                                            kernel_avx512::gather_variance);
+  const std::size_t across = (grid_.nx + kTile - 1) / kTile, down = (grid_.ny + kTile - 1) / kTile;
+  parallel_chunks(across * down, kTilesAChunk, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t t = begin; t < end; ++t) {
+      const std::size_t x = t % across * kTile, y = t / across * kTile;
+      const Tile tile{x, std::min(x + kTile, grid_.nx), y, std::min(y + kTile, grid_.ny)};
+      gather(job, tile, rows.value.data(), image.value.data());
+      if (variance) spread(job, tile, rows.variance.data(), rows.neighbour.data(), variance->value.data());
+    }
+  });
+}
+
+template <class Real>
+Array<Real, 3> Reconstruction<Real>::transpose(double angle, const Volume<Real>& image_bar) const {
+  const std::size_t columns = geometry_.columns, rows = geometry_.rows, block = image_bar.block;
+  Backprojection<Real> job = this->job(block);
+  const Real cosine = static_cast<Real>(std::cos(angle)), sine = static_cast<Real>(std::sin(angle));
+  job.cosine = &cosine;
+  job.sine = &sine;
+  job.views = 1;
+  using Scatter = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
+  Scatter* const scatter = choose<Scatter>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
+  Aligned<Real> q_bar(row_stride(block));
+  for (std::size_t x = 0; x < grid_.nx; x += kAdjointTile)
+    scatter(job, Tile{x, std::min(x + kAdjointTile, grid_.nx), 0, grid_.ny}, image_bar.value.data(), q_bar.data());
+
+  Array<Real, 3> bar({image_bar.channels, rows, columns});
+  const std::vector<Real> w = weights_of(angle);
+  auto pair = filter_.rows();
+  for (std::size_t c = 0; c < image_bar.channels; ++c)
+    for (std::size_t r = 0; r < rows; r += 2) {  // two rows of one channel at a time
+      const bool both = r + 1 < rows;
+      const Real* q = q_bar.data() + block + c * rows + r;
+      for (std::size_t k = 0; k < columns; ++k) pair.value[k] = {q[k * block], both ? q[k * block + 1] : Real(0)};
+      filter_.filter(pair);
+      for (std::size_t k = 0; k < columns; ++k) bar(c, r, k) = w[k] * pair.value[k].real();
+      for (std::size_t k = 0; both && k < columns; ++k) bar(c, r + 1, k) = w[k] * pair.value[k].imag();
+    }
+  return bar;
+}
+
+template <class Real>
+Volume<Real> Reconstruction<Real>::zero_volume(std::size_t channels) const {
+  Volume<Real> volume;
+  volume.channels = channels;
+  volume.block = padded_block<Real>(slices_and_channels(channels));
+  volume.value.resize(checked_size(checked_size(grid_.nx, grid_.ny), volume.block));
+  return volume;
+}
+
+template <class Real>
+Array<Real, 4> Reconstruction<Real>::slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const {
+  Array<Real, 4> value({volume.channels, n, grid_.ny, grid_.nx});
+  parallel_chunks(grid_.ny, 16, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t y = begin; y < end; ++y)
+      for (std::size_t c = 0; c < volume.channels; ++c)
+        for (std::size_t z = 0; z < n; ++z) {
+          const Real* from = volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first + z;
+          for (std::size_t x = 0; x < grid_.nx; ++x) value(c, z, y, x) = from[x * volume.block];
+        }
+  });
+  return value;
+}
+
+template <class Real>
+void Reconstruction<Real>::set_slices(const Array<Real, 4>& value, std::size_t first, Volume<Real>& volume) const {
+  for (std::size_t c = 0; c < volume.channels; ++c)
+    for (std::size_t z = 0; z < value.extent(1); ++z)
+      for (std::size_t y = 0; y < grid_.ny; ++y) {
+        Real* to = volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first + z;
+        for (std::size_t x = 0; x < grid_.nx; ++x) to[x * volume.block] = value(c, z, y, x);
+      }
+}
+
+template class Reconstruction<float>;
+template class Reconstruction<double>;
+
+}  // namespace counterflow::fbp

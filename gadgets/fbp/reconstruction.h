@@ -1,0 +1,90 @@
+// The linear operator of filtered backprojection on whole scans: what is fixed, what accumulates, and the transpose.
+#pragma once
+#include <tbb/cache_aligned_allocator.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/message/message.h"
+#include "core/message/scan_header.h"
+#include "gadgets/fbp/backprojection_kernel.h"
+#include "gadgets/fbp/ramp_filter.h"
+#include "gadgets/fbp/scan_weights.h"
+
+namespace counterflow::fbp {
+
+template <class T>
+using Aligned = std::vector<T, tbb::cache_aligned_allocator<T>>;
+
+// All slices and channels of an image, [y][x][channel, row] with the innermost index padded (padded_block).
+template <class Real>
+struct Volume {
+  std::size_t channels = 0, block = 0;
+  Aligned<Real> value;
+};
+
+// Views that wait to be backprojected together, as they came.
+template <class Real>
+struct Batch {
+  static constexpr std::size_t kViews = 32;
+  std::vector<double> angles;
+  Array<Real, 3> rows;      // [view][channel, row][column]
+  Array<Real, 3> variance;  // same; empty unless noise is asked for
+};
+
+// Constants of one scan.
+template <class Real>
+class Reconstruction {
+ public:
+  Reconstruction(const ScanGeometry& geometry, const ImageGrid& grid, FilterSettings filter);
+
+  // image += backprojection of the batch; variance likewise where it is not null.
+  void backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const;
+  // The transpose for the view at `angle`: [channel,row,column].
+  Array<Real, 3> transpose(double angle, const Volume<Real>& image_bar) const;
+
+  Volume<Real> zero_volume(std::size_t channels) const;
+  // Slices [first, first + n) of a volume as [channel,z,y,x], and back.
+  Array<Real, 4> slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const;
+  void set_slices(const Array<Real, 4>& value, std::size_t first, Volume<Real>& volume) const;
+
+  const ScanGeometry& geometry() const { return geometry_; }
+  const ImageGrid& grid() const { return grid_; }
+  std::size_t slices_and_channels(std::size_t channels) const { return channels * geometry_.rows; }
+
+ private:
+  // Rows ready for the kernel: [view][guarded column][block].
+  struct Rows {
+    Aligned<Real> value, variance, neighbour;
+  };
+  std::size_t row_stride(std::size_t block) const { return (geometry_.columns + 3) * block; }
+  Backprojection<Real> job(std::size_t block) const;
+  Rows filtered(const Batch<Real>& batch, std::size_t block, bool with_variance) const;
+  void filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
+  void variance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
+  std::vector<Real> weights_of(double angle) const;
+
+  ScanGeometry geometry_;
+  ImageGrid grid_;
+  ScanWeights weights_;
+  RampFilter<Real> filter_;
+  std::vector<Real> x_, y_;  // [mm]; x_ with kLanes more
+};
+
+// State of a scan.
+template <class Real>
+struct Accumulator {
+  std::shared_ptr<const Reconstruction<Real>> reconstruction;
+  Volume<Real> image;
+  std::optional<Volume<Real>> variance;  // where noise is asked for
+  Batch<Real> batch;
+  std::shared_ptr<const Channels> channels;  // of the images
+  View last;
+  std::size_t views = 0;  // seen
+};
+
+extern template class Reconstruction<float>;
+extern template class Reconstruction<double>;
+
+}  // namespace counterflow::fbp
