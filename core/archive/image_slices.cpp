@@ -1,0 +1,101 @@
+#include "core/archive/image_slices.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/archive/header_parameters.h"
+#include "core/archive/image_meta.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace counterflow {
+namespace {
+
+// Part of an image that goes into one series.
+struct Piece {
+  int series = 0;
+  Channels channels;
+  const Array<float, 4>* value = nullptr;
+  std::size_t first = 0;  // channel of `value` that comes first
+};
+
+double kev_of(const std::string& name) {
+  const auto parts = words(name);
+  const auto kev = parts.size() == 2 && parts[1] == "keV" ? finite_number(parts[0]) : std::nullopt;
+  if (!kev || *kev < 1 || *kev > 999) throw ArchiveError("a monoenergetic image must be named like '70 keV', got '" + name + "'");
+  return *kev;
+}
+
+void add_monoenergetic(std::vector<Piece>& pieces, const Channels& channels, const Array<float, 4>& value, int base,
+                       const char* quantity) {
+  for (std::size_t c = 0; c < channels.names.size(); ++c) {
+    const int series = base + static_cast<int>(std::lround(kev_of(channels.names[c])));
+    pieces.push_back({series, {quantity, channels.unit, {channels.names[c]}}, &value, c});
+  }
+}
+
+std::vector<Piece> pieces_of(const Image<float>& image) {
+  std::vector<Piece> pieces;
+  const Channels& channels = *image.channels;
+  if (channels.quantity == "monoenergetic") {
+    add_monoenergetic(pieces, channels, image.value, kMonoenergeticSeries, "monoenergetic");
+    if (!image.noise.empty()) add_monoenergetic(pieces, channels, image.noise, kMonoenergeticNoiseSeries, "noise");
+    return pieces;
+  }
+  pieces.push_back({0, channels, &image.value, 0});
+  if (!image.noise.empty()) pieces.push_back({kNoiseSeries, {"noise", channels.unit, channels.names}, &image.noise, 0});
+  return pieces;
+}
+
+void check_shape(const Image<float>& image, const std::string& where) {
+  if (!image.channels) throw ArchiveError(where + ": an image does not say what its channels are");
+  const auto& s = image.value.shape();
+  const ImageGrid& g = image.grid;
+  const bool fits =
+      s[0] == image.channels->names.size() && s[2] == g.ny && s[3] == g.nx && s[1] > 0 && image.slice + s[1] <= g.nz;
+  if (!fits || (!image.noise.empty() && image.noise.shape() != s))
+    throw ArchiveError(where + ": an image's shape is not [channels, slices, ny, nx] of its grid");
+  constexpr std::size_t kLargest = 65535;  // ISMRMRD keeps them in 16 bits, and counts pixels in 32
+  if (s[0] > kLargest || g.nx > kLargest || g.ny > kLargest || g.nz > kLargest + 1 || s[0] * g.nx * g.ny > std::size_t{1} << 28)
+    throw ArchiveError(where + ": ISMRMRD cannot hold slices of " + std::to_string(s[0]) + " x " + std::to_string(g.ny) + " x " +
+                       std::to_string(g.nx) + " values");
+}
+
+ISMRMRD::Image<float> slice_of(const Piece& piece, const ImageGrid& g, const std::string& meta, std::size_t in_piece,
+                               std::size_t slice) {
+  const auto small = [](std::size_t n) { return static_cast<std::uint16_t>(n); };
+  const auto length = [](std::size_t n, double step) { return static_cast<float>(static_cast<double>(n) * step); };
+  ISMRMRD::Image<float> out(small(g.nx), small(g.ny), 1, small(piece.channels.names.size()));
+  out.setFieldOfView(length(g.nx, g.voxel_x), length(g.ny, g.voxel_y), static_cast<float>(g.voxel_z));
+  out.setPosition(static_cast<float>(g.centre_x), static_cast<float>(g.centre_y),
+                  static_cast<float>(g.z(static_cast<double>(slice))));
+  out.setReadDirection(1, 0, 0);
+  out.setPhaseDirection(0, 1, 0);
+  out.setSliceDirection(0, 0, 1);
+  out.setSlice(small(slice));
+  out.setImageType(ISMRMRD::ISMRMRD_IMTYPE_REAL);
+  out.setImageIndex(small(slice));
+  out.setImageSeriesIndex(static_cast<std::uint16_t>(piece.series));
+  out.setAttributeString(meta);
+  for (std::size_t c = 0; c < piece.channels.names.size(); ++c) {
+    const auto from = piece.value->block(piece.first + c, in_piece);
+    std::copy(from.begin(), from.end(), out.getDataPtr() + c * from.size());
+  }
+  return out;
+}
+
+}  // namespace
+
+void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const std::string& where,
+                    const std::function<void(const ImageSlice&)>& take) {
+  if (image.view.preview) return;  // live pictures are not kept
+  check_shape(image, where);
+  for (const Piece& piece : pieces_of(image)) {
+    const std::string meta = meta_to_xml(image_meta(piece.channels, image.grid, origin));
+    for (std::size_t z = 0; z < piece.value->extent(1); ++z)
+      take({piece.series, image.slice + z, piece.channels, slice_of(piece, image.grid, meta, z, image.slice + z)});
+  }
+}
+
+}  // namespace counterflow

@@ -1,0 +1,24 @@
+// An image as ISMRMRD images, one a slice and series, as they go into files and onto pipes (docs/format.md, "Images out").
+#pragma once
+#include <ismrmrd/ismrmrd.h>
+
+#include <functional>
+#include <string>
+
+#include "core/archive/image_file.h"
+
+namespace counterflow {
+
+struct ImageSlice {
+  int series = 0;
+  std::size_t slice = 0;                     // z index in the volume
+  const Channels& channels;                  // of this series
+  const ISMRMRD::Image<float>& image;
+};
+
+// Calls `take` for each slice of each series that the image belongs to: materials or attenuation, their noise, one series an
+// energy. Previews give none. Throws ArchiveError "WHERE: ..." for what ISMRMRD cannot hold.
+void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const std::string& where,
+                    const std::function<void(const ImageSlice&)>& take);
+
+}  // namespace counterflow

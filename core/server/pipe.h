@@ -1,0 +1,58 @@
+// Gadgetron's messages on pipes (docs/protocol.md): in comes a header, then acquisitions, then CLOSE; out go the header, images and
+// CLOSE. Lengths are believed only as bytes arrive.
+#pragma once
+#include <filesystem>
+#include <iosfwd>
+#include <memory>
+#include <vector>
+
+#include "core/archive/image_file.h"
+#include "core/message/message.h"
+#include "core/message/scan_header.h"
+
+namespace counterflow {
+
+// Reads a scan. Throws DataError naming the message and the byte where the stream is not what the protocol says.
+class PipeReader {
+ public:
+  explicit PipeReader(std::istream& in, const std::vector<std::filesystem::path>& data_folders = {});
+  ~PipeReader();
+  const ScanHeader& header() const;
+  // The next view; an empty message after CLOSE, when every view that the header promised has come.
+  template <class Real>
+  Message<Real> next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Writes images.
+class PipeWriter {
+ public:
+  PipeWriter(std::ostream& out, const ScanHeader& header, ImageOrigin origin);
+  void write(const Image<float>& image);
+  void finish();
+
+ private:
+  std::ostream& out_;
+  ImageOrigin origin_;
+};
+
+// Writes a scan, for `counterflow simulate -o -` and tests.
+class PipeScanWriter {
+ public:
+  PipeScanWriter(std::ostream& out, const ScanHeader& header);
+  void write(const Counts<float>& view);
+  void write(const PathLengths<float>& view);
+  void finish();
+
+ private:
+  void write_values(const View& view, const Array<float, 3>& values);
+
+  std::ostream& out_;
+  ScanHeader header_;
+  std::size_t written_ = 0;
+};
+
+}  // namespace counterflow
