@@ -36,7 +36,8 @@ std::vector<std::size_t> shape_of(const std::string& text, const std::string& wh
   for (const char *at = text.data(), *end = at + text.size(); at < end;) {
     std::size_t extent = 0;
     const auto [stop, error] = std::from_chars(at, end, extent);
-    if (error != std::errc()) throw ArchiveError(where + ": expected a shape, got '(" + text + ")'");
+    if (error != std::errc() || extent > kLargest)
+      throw ArchiveError(where + ": expected a shape of at most 2^33 values, got '(" + text + ")'");
     shape.push_back(extent);
     at = stop;
     while (at < end && (*at == ',' || *at == ' ' || *at == 'L')) ++at;
@@ -111,8 +112,10 @@ StoredArray read_numpy(const std::filesystem::path& file) {
   StoredArray array;
   array.shape = shape_of(*shape, where);
   std::size_t size = 1;
-  for (std::size_t extent : array.shape) size = checked_size(size, extent);
-  if (size > kLargest) throw ArchiveError(where + ": is larger than " + std::to_string(kLargest) + " values");
+  for (std::size_t extent : array.shape) {
+    size = checked_size(size, extent);
+    if (size > kLargest) throw ArchiveError(where + ": is larger than " + std::to_string(kLargest) + " values");
+  }
   const auto place = in.tellg();
   const std::uintmax_t left = std::filesystem::file_size(file) - static_cast<std::uintmax_t>(place);
   if (left != checked_size(size, type->size))

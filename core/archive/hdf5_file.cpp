@@ -90,9 +90,11 @@ std::vector<std::size_t> shape(const Handle& dataset, const std::string& where) 
 template <class T>
 std::vector<T> read_all(const Handle& dataset, std::size_t largest, const std::string& where) {
   std::size_t size = 1;
-  for (std::size_t extent : shape(dataset, where)) size = checked_size(size, extent);
-  if (size > largest)
-    throw ArchiveError(where + ": expected at most " + std::to_string(largest) + " values, got " + std::to_string(size));
+  for (std::size_t extent : shape(dataset, where)) {
+    if (extent > 0 && size > largest / extent)
+      throw ArchiveError(where + ": expected at most " + std::to_string(largest) + " values");
+    size = checked_size(size, extent);
+  }
   const Handle type(checked(H5Dget_type(dataset.get()), where + ": the file is damaged"));
   const H5T_class_t kind = H5Tget_class(type.get());
   if (kind != H5T_FLOAT && kind != H5T_INTEGER) throw ArchiveError(where + ": expected numbers, got something else");

@@ -1,0 +1,152 @@
+#include "core/archive/image_file.h"
+
+#include <hdf5.h>
+#include <ismrmrd/dataset.h>
+#include <ismrmrd/meta.h>
+
+#include "core/archive/test_scan.h"
+
+namespace counterflow {
+namespace {
+
+using test::error_of;
+using test::Folder;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Image<float> some_image(const std::string& quantity, const std::string& unit, std::vector<std::string> names,
+                        std::size_t slices = 3) {
+  Image<float> image;
+  image.grid = {
+      .nx = 5, .ny = 4, .nz = slices, .voxel_x = 0.3, .voxel_y = 0.7, .voxel_z = 1.1, .centre_x = 2.7, .centre_z = -0.4};
+  image.value = Array<float, 4>({names.size(), slices, 4, 5});
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal;
+  for (float& v : image.value) v = normal(random);
+  image.channels = std::make_shared<const Channels>(Channels{quantity, unit, std::move(names)});
+  return image;
+}
+
+// One slice of a volume.
+Image<float> slice_of(const Image<float>& volume, std::size_t z) {
+  Image<float> slice = volume;
+  slice.slice = z;
+  slice.value = Array<float, 4>({volume.value.extent(0), 1, volume.value.extent(2), volume.value.extent(3)});
+  for (std::size_t c = 0; c < volume.value.extent(0); ++c) {
+    const auto from = volume.value.block(c, z);
+    std::copy(from.begin(), from.end(), slice.value.block(c).begin());
+  }
+  return slice;
+}
+
+TEST(ImageFile, volumes_come_back_bit_for_bit_from_slices_in_any_order) {
+  const Folder folder;
+  const auto image = some_image("density", "g/cm^3", {"water", "Bone,_Cortical & <more>"});
+  ImageFileWriter writer(folder / "images.h5", {"c0ffee", "beef"});
+  for (std::size_t z : {2, 0, 1}) writer.write(slice_of(image, z));
+  EXPECT_FALSE(std::filesystem::exists(folder / "images.h5"));
+  writer.finish();
+  const auto all = read_images(folder / "images.h5");
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].number, 0);
+  EXPECT_EQ(all[0].value, image.value);
+  EXPECT_EQ(all[0].grid, image.grid);
+  EXPECT_EQ(all[0].channels, *image.channels);
+  EXPECT_EQ(all[0].meta.at("chain"), "c0ffee");
+  EXPECT_EQ(all[0].meta.at("parameters"), "beef");
+  EXPECT_THAT(folder.names(), ElementsAre("images.h5"));
+}
+
+TEST(ImageFile, energies_and_noise_have_series_of_their_own) {
+  const Folder folder;
+  auto materials = some_image("density", "g/cm^3", {"water", "iodine"});
+  materials.noise = materials.value;
+  for (float& v : materials.noise) v *= v;
+  const auto mono = some_image("monoenergetic", "HU", {"70 keV", "140 keV"});
+  ImageFileWriter writer(folder / "images.h5", {});
+  writer.write(materials);
+  writer.write(mono);
+  writer.finish();
+  const auto all = read_images(folder / "images.h5");
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[1].number, 1);
+  EXPECT_EQ(all[1].channels, (Channels{"noise", "g/cm^3", {"water", "iodine"}}));
+  EXPECT_EQ(all[1].value, materials.noise);
+  EXPECT_EQ(all[2].number, 1070);
+  EXPECT_EQ(all[3].number, 1140);
+  EXPECT_EQ(all[3].channels, (Channels{"monoenergetic", "HU", {"140 keV"}}));
+  for (std::size_t i = 0; i < all[3].value.size(); ++i) ASSERT_EQ(all[3].value[i], mono.value[all[3].value.size() + i]);
+}
+
+TEST(ImageFile, is_read_by_libismrmrd) {
+  const Folder folder;
+  const auto image = some_image("density", "g/cm^3", {"water", "iodine"});
+  ImageFileWriter writer(folder / "images.h5", {"c0ffee", "beef"});
+  writer.write(image);
+  writer.finish();
+  ISMRMRD::Dataset dataset((folder / "images.h5").c_str(), "images", false);
+  ASSERT_EQ(dataset.getNumberOfImages("image_0"), 3u);
+  ISMRMRD::Image<float> slice;
+  dataset.readImage("image_0", 1, slice);
+  EXPECT_EQ(slice.getSlice(), 1);
+  EXPECT_EQ(slice.getNumberOfChannels(), 2);
+  EXPECT_EQ(slice(4, 3, 0, 1), image.value(1, 1, 3, 4));
+  EXPECT_FLOAT_EQ(slice.getFieldOfViewX(), 1.5f);
+  EXPECT_FLOAT_EQ(slice.getPositionZ(), -0.4f);
+  ISMRMRD::MetaContainer meta;
+  ISMRMRD::deserialize(slice.getAttributeString(), meta);
+  EXPECT_STREQ(meta.as_str("materials", 1), "iodine");
+  EXPECT_STREQ(meta.as_str("unit"), "g/cm^3");
+  EXPECT_STREQ(meta.as_str("chain"), "c0ffee");
+}
+
+TEST(ImageFile, attenuation_keeps_the_names_of_its_channels_and_previews_are_not_kept) {
+  const Folder folder;
+  const auto image = some_image("attenuation", "1/cm", {"bin 0", "bin 1", "bin 2"}, 1);
+  auto preview = image;
+  preview.view.preview = true;
+  ImageFileWriter writer(folder / "images.h5", {});
+  writer.write(preview);
+  writer.write(image);
+  writer.finish();
+  const auto all = read_images(folder / "images.h5");
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].channels, *image.channels);
+}
+
+TEST(ImageFile, what_cannot_be_a_whole_volume_is_refused) {
+  const Folder folder;
+  const auto image = some_image("density", "g/cm^3", {"water"});
+  ImageFileWriter writer(folder / "images.h5", {});
+  EXPECT_THAT(error_of([&] { writer.finish(); }), HasSubstr("there was no image to write"));
+  writer.write(slice_of(image, 1));
+  EXPECT_THAT(error_of([&] { writer.write(slice_of(image, 1)); }), HasSubstr("series 0: slice 1 came twice"));
+  EXPECT_THAT(error_of([&] { writer.finish(); }), HasSubstr("series 0: slice 0 is missing"));
+  EXPECT_THAT(error_of([&] { writer.write(some_image("attenuation", "1/cm", {"bin 0"})); }),
+              HasSubstr("two different images would go into series 0"));
+  EXPECT_THAT(error_of([&] { writer.write(some_image("monoenergetic", "HU", {"seventy"})); }),
+              HasSubstr("must be named like '70 keV'"));
+  auto wrong = image;
+  wrong.slice = 1;
+  EXPECT_THAT(error_of([&] { writer.write(wrong); }), HasSubstr("an image's shape is not"));
+}
+
+TEST(ImageFile, incomplete_volumes_are_refused) {
+  const Folder folder;
+  {
+    ISMRMRD::Dataset dataset((folder / "images.h5").c_str(), "images", true);
+    for (int z : {0, 2}) {
+      ISMRMRD::Image<float> slice(5, 4, 1, 1);
+      slice.setSlice(static_cast<std::uint16_t>(z));
+      slice.setFieldOfView(1, 1, 1);
+      slice.setAttributeString("");
+      dataset.appendImage("image_0", slice);
+    }
+  }
+  EXPECT_THAT(error_of([&] { read_images(folder / "images.h5"); }), HasSubstr("series 0: slice 1 of 3 is missing"));
+  test::write_scan(folder / "scan.h5", test::small_header(), test::small_views(test::small_header()));
+  EXPECT_THAT(error_of([&] { read_images(folder / "scan.h5"); }), HasSubstr("has no group 'images'"));
+}
+
+}  // namespace
+}  // namespace counterflow

@@ -1,0 +1,118 @@
+// A small scan for tests of archives: all sizes different, all values random.
+#pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/archive/archive.h"
+#include "core/error.h"
+
+namespace counterflow::test {
+
+// A folder of its own for one test, removed with all it holds.
+class Folder {
+ public:
+  Folder() {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    path_ = std::filesystem::temp_directory_path() /
+            ("counterflow-" + std::to_string(::getpid()) + "-" + info->test_suite_name() + "-" + info->name());
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) all.push_back(entry.path().filename().string());
+    return all;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_file(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+inline void write_file(const std::filesystem::path& file, const std::string& content) {
+  std::ofstream(file, std::ios::binary) << content;
+}
+
+// The message of the Error that `call` throws; "" when it throws none.
+template <class Call>
+std::string error_of(Call&& call) {
+  try {
+    call();
+  } catch (const ArchiveError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+inline ScanHeader small_header(Quantity quantity = Quantity::counts) {
+  ScanHeader h;
+  h.quantity = quantity;
+  h.geometry = {.beam = Beam::fan_arc,
+                .columns = 7,
+                .rows = 5,
+                .views = 4,
+                .views_per_rotation = 3,
+                .source_to_isocenter = 541.3,
+                .source_to_detector = 949.1,
+                .column_pitch = 1.0123456789,
+                .row_pitch = 0.7,
+                .column_offset = 0.25,
+                .row_offset = -0.125,
+                .first_angle = 0.1,
+                .angle_step = -2.0943951023931953};
+  h.system.bins = 3;
+  h.system.thresholds = {25, 51.5, 65.25};
+  h.system.tube_voltage = 120;
+  h.system.filters = "Al 3.0; Ti 0.9";
+  h.system.detector = "CdTe 1.6";
+  h.system.pixel_columns = h.geometry.column_pitch;
+  h.system.pixel_rows = h.geometry.row_pitch;
+  h.grid = {.nx = 4, .ny = 6, .nz = 5, .voxel_x = 0.5, .voxel_y = 0.25, .voxel_z = h.geometry.slice_spacing()};
+  h.modules = 2;
+  return h;
+}
+
+// Air views first, then object views; everything from one seed.
+inline std::vector<Counts<float>> small_views(const ScanHeader& h, std::size_t air = 2) {
+  std::mt19937 random(7);
+  std::uniform_int_distribution<int> count(0, (1 << 24) - 1);
+  std::vector<Counts<float>> views;
+  for (std::size_t i = 0; i < air + h.geometry.views; ++i) {
+    Counts<float> c;
+    const bool is_air = i < air;
+    const std::size_t index = is_air ? i : i - air;
+    c.view = {.index = index,
+              .angle = h.geometry.first_angle + static_cast<double>(index) * h.geometry.angle_step,
+              .exposure = 0.75,
+              .table_position = 12.5,
+              .time = 0.001 * static_cast<double>(i),
+              .rotation = is_air ? 0 : index / h.geometry.views_per_rotation,
+              .air = is_air};
+    if (is_air) c.view.angle = 0;
+    c.counts = Array<float, 3>({h.bins(), h.geometry.rows, h.geometry.columns});
+    for (float& v : c.counts) v = static_cast<float>(count(random));
+    views.push_back(std::move(c));
+  }
+  return views;
+}
+
+inline void write_scan(const std::filesystem::path& file, const ScanHeader& h, const std::vector<Counts<float>>& views) {
+  ArchiveWriter writer(file, h);
+  for (const auto& view : views) writer.write(view);
+  writer.finish();
+}
+
+}  // namespace counterflow::test
