@@ -1,0 +1,185 @@
+#include "pipelines/simulator/forward_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/geometry/ray.h"
+#include "core/kernel.h"
+#include "pipelines/simulator/transmission_kernel.h"
+
+namespace counterflow {
+namespace {
+
+constexpr std::size_t kDegrees = 12;  // Chebyshev polynomials over the range of all shifts
+
+// Place i of n equal cells of a width, from the middle.
+double cell(std::int64_t i, std::int64_t n, double width) {
+  return width * ((static_cast<double>(i) + 0.5) / static_cast<double>(n) - 0.5);
+}
+
+// sum_j c_j T_j(x) by Clenshaw's recurrence, x in [-1,1].
+double chebyshev(const double* c, double x) {
+  double next = 0, after = 0;
+  for (std::size_t j = kDegrees; j-- > 1;) {
+    const double value = c[j] + 2 * x * next - after;
+    after = next;
+    next = value;
+  }
+  return c[0] + x * next - after;
+}
+
+double total_of(const BinWeights& weights) {
+  double sum = 0;
+  for (double w : weights.weight) sum += w;
+  return sum;
+}
+
+}  // namespace
+
+struct ForwardModel::Workspace {
+  explicit Workspace(const ForwardModel& model)
+      : areal(model.model_.materials()), exponent(model.model_.energies().size()), transmission(exponent.size()),
+        detected(model.model_.bins() * kDegrees) {
+    present.reserve(areal.size());
+  }
+  RayWorkspace ray;
+  std::vector<double> areal, exponent, transmission, detected;
+  std::vector<std::size_t> present;
+};
+
+struct ForwardModel::Spectra {
+  std::vector<double> own;            // [module or 1, bin, energy], unless `shared` points to a table of the model
+  const std::vector<double>* shared = nullptr;
+  bool by_module = false;
+  const std::vector<double>& values() const { return shared ? *shared : own; }
+};
+
+ForwardModel::ForwardModel(const Scenario& scenario)
+    : scenario_(scenario),
+      model_(scenario.header.system, scenario.phantom.materials, scenario.sampling.energy_step),
+      drift_(scenario, model_.has_thresholds() ? model_.largest_shift() : 0),
+      shared_rows_(scenario.phantom.painting.z_invariant() &&
+                   (scenario.header.geometry.is_fan() || scenario.header.geometry.beam == Beam::parallel)),
+      counts_per_weight_(scenario.acquisition.open_beam_counts / total_of(model_.nominal())) {
+  if (drift_.by_pixel()) tabulate_shifts();
+  else if (!drift_.in_time()) fixed_spectra_ = spectra_at(0, false).own;
+  air_ = view(0, 0, true);
+}
+
+double ForwardModel::source_angle(std::size_t view) const {
+  const ScanGeometry& g = scenario_.header.geometry;
+  return g.first_angle + g.angle_step * static_cast<double>(view);
+}
+
+Array<double, 3> ForwardModel::object_view(std::size_t index) const {
+  const std::size_t last = scenario_.header.geometry.views - 1;
+  return view(source_angle(index), last == 0 ? 0 : static_cast<double>(index) / static_cast<double>(last), false);
+}
+
+Array<double, 3> ForwardModel::view(double angle, double time, bool air) const {
+  const ScanGeometry& g = scenario_.header.geometry;
+  Array<double, 3> out({model_.bins(), g.rows, g.columns});
+  Workspace w(*this);
+  const Spectra spectra = drift_.by_pixel() ? Spectra{} : spectra_at(time, air);
+  const std::size_t alike = shared_rows_ || air ? g.rows : 1;  // rows that one transmission serves
+  for (std::size_t column = 0; column < g.columns; ++column)
+    for (std::size_t row = 0; row < g.rows; row += alike) {
+      if (air) std::fill(w.transmission.begin(), w.transmission.end(), 1.0);
+      else transmit(angle, row, column, w);
+      if (drift_.by_pixel()) detect_by_pixel(row, row + alike, column, time, air, w, out);
+      else detect_alike(row, row + alike, column, spectra, w, out);
+    }
+  const Acquisition& a = scenario_.acquisition;
+  for (std::size_t b = 0; b < model_.bins(); ++b) {
+    const double scatter = air || scenario_.scatter.empty() ? 0 : scenario_.scatter[b];
+    const double scale = counts_per_weight_ * (air ? a.air_exposure : a.exposure) * (1 + scatter);
+    for (double& v : out.block(b)) v = std::max(0.0, v * scale);
+  }
+  return out;
+}
+
+void ForwardModel::transmit(double angle, std::size_t row, std::size_t column, Workspace& w) const {
+  const Sampling& s = scenario_.sampling;
+  const std::int64_t row_rays = shared_rows_ ? 1 : s.row_rays;
+  const double weight = 1 / static_cast<double>(s.column_rays * row_rays * s.spot_rays);
+  std::fill(w.transmission.begin(), w.transmission.end(), 0.0);
+  const auto add = choose(kernel_baseline::add_transmission, kernel_avx2::add_transmission, kernel_avx512::add_transmission);
+  for (std::int64_t p = 0; p < s.spot_rays; ++p)
+    for (std::int64_t i = 0; i < row_rays; ++i)
+      for (std::int64_t j = 0; j < s.column_rays; ++j) {
+        const Ray ray = ray_of(scenario_.header.geometry, angle, static_cast<double>(column) + cell(j, s.column_rays, 1),
+                               static_cast<double>(row) + cell(i, row_rays, 1), cell(p, s.spot_rays, s.spot_width));
+        scenario_.phantom.painting.integrate(ray, w.ray, w.areal);
+        w.present.clear();
+        for (std::size_t m = 0; m < w.areal.size(); ++m)
+          if (w.areal[m] != 0) w.present.push_back(m);
+        add(model_.attenuation().data(), w.exponent.size(), w.areal.data(), w.present.data(), w.present.size(), weight,
+            w.exponent.data(), w.transmission.data());
+      }
+}
+
+ForwardModel::Spectra ForwardModel::spectra_at(double time, bool air) const {
+  if (!air && !fixed_spectra_.empty()) return {{}, &fixed_spectra_, drift_.any()};
+  if (!drift_.any()) return {model_.nominal().weight.values(), nullptr, false};
+  Spectra spectra{{}, nullptr, true};
+  std::vector<double> shift(drift_.thresholds());
+  for (std::size_t module = 0; module < scenario_.header.modules; ++module) {
+    for (std::size_t k = 0; k < shift.size(); ++k) shift[k] = drift_.module_shift(k, module, time, air);
+    const BinWeights weights = model_.shifted(shift);
+    spectra.own.insert(spectra.own.end(), weights.weight.begin(), weights.weight.end());
+  }
+  return spectra;
+}
+
+void ForwardModel::detect_alike(std::size_t first_row, std::size_t last_row, std::size_t column, const Spectra& spectra,
+                                Workspace& w, Array<double, 3>& out) const {
+  const std::size_t bins = model_.bins(), energies = w.transmission.size();
+  const std::size_t module = spectra.by_module ? scenario_.header.module_of(column) : 0;
+  choose(kernel_baseline::detect, kernel_avx2::detect, kernel_avx512::detect)(
+      spectra.values().data() + module * bins * energies, bins, energies, w.transmission.data(), w.detected.data());
+  for (std::size_t b = 0; b < bins; ++b)
+    for (std::size_t row = first_row; row < last_row; ++row) out(b, row, column) = w.detected[b];
+}
+
+// S(E; T_k + shift), the spectrum above a threshold up to the last bin's end, is the sum of the bins from k on; all thresholds
+// moved alike give it at one shift, and Chebyshev's nodes over the range of shifts give its polynomial.
+void ForwardModel::tabulate_shifts() {
+  const std::size_t bins = model_.bins(), energies = model_.energies().size();
+  const auto [low, high] = drift_.range();
+  polynomials_.assign(bins * kDegrees * energies, 0.0);
+  constexpr double n = static_cast<double>(kDegrees);
+  for (std::size_t node = 0; node < kDegrees; ++node) {
+    const double phase = std::numbers::pi * (static_cast<double>(node) + 0.5) / n;
+    const std::vector<double> shift(bins, (low + high) / 2 + (high - low) / 2 * std::cos(phase));
+    const BinWeights weights = model_.shifted(shift);
+    std::vector<double> above(energies, 0.0);
+    for (std::size_t k = bins; k-- > 0;) {
+      for (std::size_t e = 0; e < energies; ++e) above[e] += weights.weight(k, e);
+      for (std::size_t j = 0; j < kDegrees; ++j) {
+        const double factor = (j == 0 ? 1 : 2) / n * std::cos(static_cast<double>(j) * phase);
+        double* coefficient = polynomials_.data() + (k * kDegrees + j) * energies;
+        for (std::size_t e = 0; e < energies; ++e) coefficient[e] += factor * above[e];
+      }
+    }
+  }
+}
+
+void ForwardModel::detect_by_pixel(std::size_t first_row, std::size_t last_row, std::size_t column, double time, bool air,
+                                   Workspace& w, Array<double, 3>& out) const {
+  const std::size_t bins = model_.bins(), module = scenario_.header.module_of(column);
+  const auto [low, high] = drift_.range();
+  choose(kernel_baseline::detect, kernel_avx2::detect, kernel_avx512::detect)(
+      polynomials_.data(), bins * kDegrees, w.transmission.size(), w.transmission.data(), w.detected.data());
+  for (std::size_t row = first_row; row < last_row; ++row) {
+    double above_next = 0;
+    for (std::size_t k = bins; k-- > 0;) {
+      const double shift = drift_.module_shift(k, module, time, air) + drift_.pixel_shift(k, row, column, air);
+      const double above = chebyshev(w.detected.data() + k * kDegrees, (2 * shift - low - high) / (high - low));
+      out(k, row, column) = above - above_next;
+      above_next = above;
+    }
+  }
+}
+
+}  // namespace counterflow

@@ -1,0 +1,116 @@
+#include "pipelines/simulator/simulate.h"
+
+#include <tbb/parallel_pipeline.h>
+#include <tbb/task_arena.h>
+
+#include "core/archive/archive.h"
+#include "core/physics/detector_response.h"
+#include "core/random.h"
+#include "pipelines/simulator/forward_model.h"
+#include "pipelines/simulator/poisson.h"
+#include "pipelines/simulator/truth.h"
+
+namespace counterflow {
+namespace {
+
+constexpr std::uint64_t kAirStream = std::uint64_t{1} << 40;  // added to the number of an air view
+
+// Poisson numbers for a view: each pixel and bin has a stream of its own.
+Array<float, 3> drawn(const Array<double, 3>& expected, std::uint64_t seed, std::uint64_t view, bool rows_alike) {
+  const auto [bins, rows, columns] = expected.shape();
+  Array<float, 3> out(expected.shape());
+  for (std::size_t b = 0; b < bins; ++b)
+    for (std::size_t c = 0; c < columns; ++c) {
+      Poisson poisson(expected(b, 0u, c));
+      for (std::size_t r = 0; r < rows; ++r) {
+        if (!rows_alike && r > 0) poisson = Poisson(expected(b, r, c));
+        Philox random(seed, view, (r * columns + c) * bins + b);
+        out(b, r, c) = static_cast<float>(poisson(random));
+      }
+    }
+  return out;
+}
+
+Array<float, 3> rounded(const Array<double, 3>& expected) {
+  Array<float, 3> out(expected.shape());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(expected[i]);
+  return out;
+}
+
+void write_injected(const SimulatedScan& scan, ArchiveWriter& writer) {
+  const ThresholdDrift& drift = scan.model().drift();
+  const auto write_pixels = [&](const char* name, const Array<double, 3>& values) {
+    if (!values.empty()) writer.write_injected(name, {values.extent(0), values.extent(1), values.extent(2)}, values.values());
+  };
+  if (drift.any()) {
+    // Shifts of the first and of the last object view; those between lie on a line.
+    const std::size_t thresholds = drift.thresholds(), modules = scan.scenario().header.modules;
+    std::vector<double> shift;
+    for (double time : {0.0, 1.0})
+      for (std::size_t k = 0; k < thresholds; ++k)
+        for (std::size_t m = 0; m < modules; ++m) shift.push_back(drift.module_shift(k, m, time, false));
+    writer.write_injected("threshold_shift", {2, thresholds, modules}, shift);
+    write_pixels("threshold_shift_pixel", drift.pixels());
+    write_pixels("threshold_dispersion", drift.dispersion());
+  }
+  const auto& scatter = scan.scenario().scatter;
+  if (!scatter.empty()) writer.write_injected("scatter_fraction", {scatter.size()}, scatter);
+}
+
+}  // namespace
+
+SimulatedScan::SimulatedScan(Scenario scenario, const std::filesystem::path& cache)
+    : scenario_(std::make_unique<Scenario>(std::move(scenario))) {
+  SpectralSystem& system = scenario_->header.system;
+  const ScanGeometry& g = scenario_->header.geometry;
+  if (system.pixel_columns == 0) system.pixel_columns = g.column_pitch;
+  if (system.pixel_rows == 0) system.pixel_rows = g.row_pitch;
+  prepare_response(system, cache);
+  model_ = std::make_unique<ForwardModel>(*scenario_);
+}
+
+SimulatedScan::~SimulatedScan() = default;
+
+Counts<float> SimulatedScan::view(std::size_t index) const {
+  const Acquisition& a = scenario_->acquisition;
+  const ScanGeometry& g = scenario_->header.geometry;
+  const bool air = index < air_views();
+  Counts<float> out;
+  out.view.air = air;
+  out.view.index = air ? index : index - air_views();
+  out.view.angle = air ? g.first_angle : model_->source_angle(out.view.index);
+  out.view.exposure = air ? a.air_exposure : a.exposure;
+  out.view.time = static_cast<double>(index) * a.rotation_time / static_cast<double>(g.views_per_rotation);
+  out.view.rotation = air ? 0 : out.view.index / g.views_per_rotation;
+  const Array<double, 3> own = air ? Array<double, 3>() : model_->object_view(out.view.index);
+  const Array<double, 3>& expected = air ? model_->air_view() : own;
+  const bool rows_alike = air ? !model_->drift().by_pixel() : model_->rows_are_alike();
+  out.counts = a.noise ? drawn(expected, static_cast<std::uint64_t>(a.seed), out.view.index + (air ? kAirStream : 0), rows_alike)
+                       : rounded(expected);
+  return out;
+}
+
+void simulate_scan(const SimulatedScan& scan, const std::filesystem::path& output, const SimulationProgress& progress) {
+  ArchiveWriter writer(output, scan.scenario().header);
+  const auto alive = static_cast<std::size_t>(2 * tbb::this_task_arena::max_concurrency());
+  std::size_t next = 0, done = 0;
+  using Made = std::shared_ptr<const Counts<float>>;
+  tbb::parallel_pipeline(
+      alive,
+      tbb::make_filter<void, std::size_t>(tbb::filter_mode::serial_in_order,
+                                          [&](tbb::flow_control& flow) {
+                                            if (next == scan.size()) flow.stop();
+                                            return next == scan.size() ? next : next++;
+                                          }) &
+          tbb::make_filter<std::size_t, Made>(tbb::filter_mode::parallel,
+                                              [&](std::size_t i) { return std::make_shared<const Counts<float>>(scan.view(i)); }) &
+          tbb::make_filter<Made, void>(tbb::filter_mode::serial_in_order, [&](const Made& made) {
+            writer.write(*made);
+            if (progress) progress(++done, scan.size());
+          }));
+  writer.write(truth_of(scan.scenario()));
+  write_injected(scan, writer);
+  writer.finish();
+}
+
+}  // namespace counterflow

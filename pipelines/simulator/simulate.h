@@ -1,0 +1,39 @@
+// From a scenario to an archive of counts with its truth.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "core/message/message.h"
+#include "pipelines/simulator/scenario.h"
+
+namespace counterflow {
+
+class ForwardModel;
+
+// A scan view by view, in any order: every view is the same whoever asks for it, and when.
+class SimulatedScan {
+ public:
+  // Prepares the detector's response (kept in the folder `cache`; empty: nowhere).
+  SimulatedScan(Scenario scenario, const std::filesystem::path& cache);
+  ~SimulatedScan();
+
+  const Scenario& scenario() const { return *scenario_; }
+  const ForwardModel& model() const { return *model_; }
+  std::size_t air_views() const { return static_cast<std::size_t>(scenario_->acquisition.air_views); }
+  // Air views come first: index in [0, air_views + views).
+  std::size_t size() const { return air_views() + scenario_->header.geometry.views; }
+  Counts<float> view(std::size_t index) const;
+
+ private:
+  std::unique_ptr<Scenario> scenario_;  // the model points into it
+  std::unique_ptr<ForwardModel> model_;
+};
+
+using SimulationProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+// Writes the archive with truth and what was injected; views are made in parallel and written in order with few of them alive.
+void simulate_scan(const SimulatedScan& scan, const std::filesystem::path& output, const SimulationProgress& progress = {});
+
+}  // namespace counterflow

@@ -1,0 +1,87 @@
+#include "pipelines/simulator/truth.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/parallel.h"
+#include "core/physics/counts_model.h"
+
+namespace counterflow {
+namespace {
+
+// Basis densities [material] of anything painted, found once for each kind.
+class Equivalents {
+ public:
+  explicit Equivalents(const Scenario& scenario) : scenario_(scenario) {}
+  const std::vector<double>& of(const std::string& material, double density) {
+    const auto [found, is_new] = known_.try_emplace({material, density});
+    if (is_new && density > 0)
+      found->second = basis_equivalent(scenario_.header.system, scenario_.truth.materials, material, density);
+    if (is_new && density == 0) found->second.assign(scenario_.truth.materials.size(), 0.0);
+    return found->second;
+  }
+
+ private:
+  const Scenario& scenario_;
+  std::map<std::pair<std::string, double>, std::vector<double>> known_;
+};
+
+// z of slice k: that of the detector row where each row is a slice.
+double slice_z(const ScanHeader& header, double k) {
+  const ScanGeometry& g = header.geometry;
+  return g.is_fan() || g.beam == Beam::parallel ? g.slice_position(k) : header.grid.z(k);
+}
+
+struct Sampler {
+  const Scenario& scenario;
+  const std::vector<std::vector<double>>& densities;  // [shape] of [material]
+  Truth& truth;
+
+  void row(std::size_t z, std::size_t y) const {
+    const ImageGrid& grid = scenario.header.grid;
+    const auto n = static_cast<std::size_t>(scenario.truth.samples);
+    const std::size_t along_z = scenario.phantom.painting.z_invariant() ? 1 : n;
+    const auto part = [](std::size_t i, std::size_t of) { return (static_cast<double>(i) + 0.5) / static_cast<double>(of) - 0.5; };
+    const double weight = 1 / static_cast<double>(n * n * along_z);
+    std::vector<double> sum(truth.materials.size());
+    for (std::size_t x = 0; x < grid.nx; ++x) {
+      std::fill(sum.begin(), sum.end(), 0.0);
+      for (std::size_t i = 0; i < n * n * along_z; ++i) {
+        const Vector3 point{grid.x(static_cast<double>(x) + part(i % n, n)), grid.y(static_cast<double>(y) + part(i / n % n, n)),
+                            slice_z(scenario.header, static_cast<double>(z)) + grid.voxel_z * part(i / (n * n), along_z)};
+        if (const auto shape = scenario.phantom.painting.at(point))
+          for (std::size_t m = 0; m < sum.size(); ++m) sum[m] += weight * densities[*shape][m];
+      }
+      for (std::size_t m = 0; m < sum.size(); ++m) truth.density(m, z, y, x) = static_cast<float>(sum[m]);
+    }
+  }
+};
+
+}  // namespace
+
+Truth truth_of(const Scenario& scenario) {
+  const ImageGrid& grid = scenario.header.grid;
+  Truth truth;
+  truth.materials = scenario.truth.materials;
+  truth.density = Array<float, 4>({truth.materials.size(), grid.nz, grid.ny, grid.nx});
+  Equivalents equivalents(scenario);
+  std::vector<std::vector<double>> densities;
+  for (const auto& shape : scenario.phantom.painting.shapes())
+    densities.push_back(equivalents.of(scenario.phantom.materials[shape.material], shape.density));
+  const bool same = scenario.phantom.painting.z_invariant();
+  const Sampler sampler{scenario, densities, truth};
+  parallel_chunks((same ? 1 : grid.nz) * grid.ny, 8, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) sampler.row(i / grid.ny, i % grid.ny);
+  });
+  for (std::size_t m = 0; m < truth.materials.size(); ++m)
+    for (std::size_t z = 1; same && z < grid.nz; ++z) std::ranges::copy(truth.density.block(m, 0u), truth.density.block(m, z).begin());
+  for (const auto& region : scenario.phantom.regions) {
+    Region out{region.name, region.x, region.y, region.radius, {}};
+    const auto& values = equivalents.of(region.material, region.density);
+    for (std::size_t m = 0; m < values.size(); ++m) out.densities.emplace_back(truth.materials[m], values[m]);
+    truth.regions.push_back(std::move(out));
+  }
+  return truth;
+}
+
+}  // namespace counterflow
