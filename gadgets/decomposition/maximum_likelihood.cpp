@@ -1,0 +1,245 @@
+#include "gadgets/decomposition/maximum_likelihood.h"
+
+#include <algorithm>
+
+#include "core/kernel.h"
+
+namespace counterflow {
+namespace {
+
+std::string text_of(const Array<std::size_t, 3>::Shape& shape) {
+  return "[" + std::to_string(shape[0]) + "," + std::to_string(shape[1]) + "," + std::to_string(shape[2]) + "]";
+}
+[[noreturn]] void refuse(const View& view, const std::string& what) {
+  throw DataError("MaximumLikelihood: view " + std::to_string(view.index) + ": " + what);
+}
+void require_shape(const View& view, const char* what, const std::array<std::size_t, 3>& got, const std::array<std::size_t, 3>& want) {
+  if (got != want)
+    refuse(view, std::string("expected ") + what + " of shape " + text_of(want) + ", got " + text_of(got) +
+                     "; the header and the data describe different detectors");
+}
+std::size_t unsigned_of(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+template <class Real>
+void solve(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data, RaySolution<Real>& out) {
+  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
+  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, data, out);
+}
+template <class Real>
+void adjoin(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data,
+            const RaySolution<Real>& at, const RayCotangents<Real>& out) {
+  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
+                 const RayCotangents<Real>&);
+  choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(system, settings, data, at, out);
+}
+
+}  // namespace
+
+template <class Real>
+void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
+  v("materials", materials_, {.text = "Two or three basis materials: elements, compounds, mixtures, ready names."});
+  v("energy_step", energy_step_, {.unit = "keV", .text = "Width of the cells of the energy integral.", .min = 0.05, .max = 10});
+  v("tolerance", tolerance_,
+    {.unit = "sigma of the Cramer-Rao bound", .text = "The search stops after a Newton step shorter than this.", .min = 1e-14, .max = 0.1});
+  v("iterations", iterations_, {.unit = "1", .text = "Steps after which a ray is given up.", .min = 1, .max = 10000});
+  v("bias_correction", bias_correction_,
+    {.text = "Subtracts the first-order bias of low counts (Cox and Snell, 1968).", .choices = {"none", "cox-snell"}});
+  v("sum_rows", sum_rows_, {.unit = "1", .text = "Detector rows summed into one ray before it.", .min = 1});
+  v("sum_columns", sum_columns_, {.unit = "1", .text = "Detector columns summed into one ray before it.", .min = 1});
+  v("non_negative", non_negative_, {.text = "Keeps areal densities from going below zero; multiplies the bias of images."});
+  v("covariance", covariance_, {.text = "Also gives the Cramer-Rao bound of each ray."});
+  v("failed_value", failed_value_,
+    {.unit = "g/cm^2", .text = "Value of rays without a finite optimum: one number, or one a material."});
+  v("air_thresholds", air_thresholds_,
+    {.text = "Thresholds at the air scan: nominal, or shifted like those of the view.", .choices = {"nominal", "shifted"}});
+}
+
+template <class Real>
+void MaximumLikelihood<Real>::check(const ScanHeader& header) const {
+  const auto refuse_setting = [](const std::string& what) { throw ConfigError("MaximumLikelihood: " + what); };
+  if (channels() < 2 || channels() > kMaxMaterials)
+    refuse_setting("expected two or three materials, got '" + joined(materials_, " ") + "'");
+  if (header.quantity != Quantity::counts) refuse_setting("expected counts, the scan holds line integrals");
+  if (header.bins() < channels() || header.bins() > kMaxBins)
+    refuse_setting("expected " + std::to_string(channels()) + " to 8 bins for " + std::to_string(channels()) + " materials, got " +
+                   std::to_string(header.bins()));
+  if (failed_value_.size() != 1 && failed_value_.size() != channels())
+    refuse_setting("expected one failed_value or one a material, got " + std::to_string(failed_value_.size()));
+  if (non_negative_ && bias_correction_ != "none")
+    refuse_setting("bias_correction does not know the bias that non_negative makes; choose one of them");
+  for (std::size_t c = 0; sum_columns_ > 1 && c < header.geometry.columns; ++c)
+    if (header.module_of(c) != header.module_of(c / unsigned_of(sum_columns_) * unsigned_of(sum_columns_)))
+      refuse_setting("sum_columns = " + std::to_string(sum_columns_) + " would sum columns of two detector modules; expected a divisor of " +
+                     std::to_string(header.geometry.columns / header.modules) + " columns a module");
+}
+
+template <class Real>
+ScanHeader MaximumLikelihood<Real>::output_header(const ScanHeader& header) const {
+  check(header);
+  ScanHeader out = header;
+  out.geometry = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
+  if (out.system.pixel_columns == 0) out.system.pixel_columns = header.geometry.column_pitch;
+  if (out.system.pixel_rows == 0) out.system.pixel_rows = header.geometry.row_pitch;
+  if (header.grid.nz == header.geometry.rows && sum_rows_ > 1) {  // one slice a row, before and after
+    out.grid.nz = out.geometry.rows;
+    out.grid.voxel_z = header.grid.voxel_z * static_cast<double>(sum_rows_);
+  }
+  return out;
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) const -> State {
+  check(header);
+  header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
+  State s;
+  s.header = header;
+  s.model = std::make_shared<const CountsModel>(header.system, materials_, energy_step_);
+  const BinWeights& nominal = s.model->nominal();
+  for (std::size_t b = 0; b < s.model->bins(); ++b)
+    if (!(nominal.total[b] > 0))
+      throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) + " sees no photons; expected thresholds below the tube voltage");
+  s.groups = group_energies(s.model->attenuation(), nominal);
+  s.nominal = std::make_shared<const RayTables<Real>>(s.model->attenuation(), nominal, nominal.total, false, s.groups);
+  s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
+  s.tally = std::make_shared<Tally>();
+  return s;
+}
+
+template <class Real>
+Footprint MaximumLikelihood<Real>::footprint(const ScanHeader& header) const {
+  const ScanGeometry g = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
+  const std::size_t arrays = channels() + (covariance_ ? channels() * (channels() + 1) / 2 : 0);
+  const auto energies = static_cast<std::size_t>(header.system.tube_voltage / energy_step_) + 1;
+  const std::size_t bins = header.bins();
+  return {.message = arrays * checked_size(g.rows, g.columns) * sizeof(Real),
+          .state = energies * (sizeof(Real) * (2 * channels() + 2 * bins) + sizeof(double) * (channels() + 40 * bins))};
+}
+
+template <class Real>
+RaySettings<Real> MaximumLikelihood<Real>::settings(bool bias_correction) const {
+  RaySettings<Real> s;
+  s.tolerance = static_cast<Real>(tolerance_);
+  s.iterations = unsigned_of(iterations_);
+  s.non_negative = non_negative_;
+  s.bias_correction = bias_correction;
+  for (std::size_t m = 0; m < channels(); ++m)
+    s.failed_value[m] = static_cast<Real>(failed_value_[failed_value_.size() == 1 ? 0 : m]);
+  return s;
+}
+
+template <class Real>
+void MaximumLikelihood<Real>::check(const State& state, const In& x) const {
+  const ScanGeometry& g = state.header.geometry;
+  const std::array<std::size_t, 3> shape = {state.model->bins(), g.rows, g.columns};
+  require_shape(x.view, "counts [bin,row,column]", x.counts.shape(), shape);
+  if (!x.open_beam) refuse(x.view, "it has no open beam; put AirCalibration before MaximumLikelihood");
+  require_shape(x.view, "open beam [bin,row,column]", x.open_beam->shape(), shape);
+  if (!x.background.empty()) require_shape(x.view, "background [bin,row,column]", x.background.shape(), shape);
+  if (!(x.view.exposure > 0)) refuse(x.view, "expected an exposure above 0, got " + number_text(x.view.exposure));
+  if (x.threshold_shift.empty()) return;
+  if (!state.model->has_thresholds())
+    refuse(x.view, "it has threshold shifts, but the spectra come from a file and do not know their thresholds");
+  const std::size_t rows = x.threshold_shift.extent(1) == 1 ? 1 : g.rows;
+  require_shape(x.view, "threshold shift [threshold,row or 1,module]", x.threshold_shift.shape(),
+                {state.model->nominal().edge.extent(0), rows, state.header.modules});
+  if (rows > 1 && sum_rows_ > 1)
+    refuse(x.view, "each detector row has its own threshold shifts, so that rows cannot be summed exactly; set sum_rows to 1");
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> std::vector<Part> {
+  const ScanGeometry& g = state.header.geometry;
+  const std::size_t rows = g.rows / unsigned_of(sum_rows_), columns = g.columns / unsigned_of(sum_columns_);
+  if (x.threshold_shift.empty()) return {{{0, rows, 0, columns}, state.nominal, 0, 0}};
+  const bool moves = air_thresholds_ == "shifted";
+  const std::size_t shift_rows = x.threshold_shift.extent(1), modules = state.header.modules;
+  std::vector<Part> parts;
+  for (std::size_t r = 0; r < shift_rows; ++r)
+    for (std::size_t c = 0; c < columns;) {
+      const std::size_t module = state.header.module_of(c * unsigned_of(sum_columns_)), first = c;
+      while (c < columns && state.header.module_of(c * unsigned_of(sum_columns_)) == module) ++c;
+      std::vector<double> shift;
+      for (std::size_t k = 0; k < x.threshold_shift.extent(0); ++k)
+        shift.push_back(static_cast<double>(x.threshold_shift[(k * shift_rows + r) * modules + module]));
+      const BinWeights weights = state.model->shifted(shift);
+      for (double total : moves ? weights.total : state.model->nominal().total)
+        if (!(total > 0)) refuse(x.view, "its threshold shifts leave a bin without photons");
+      auto tables = std::make_shared<const RayTables<Real>>(state.model->attenuation(), weights,
+                                                            moves ? weights.total : state.model->nominal().total, moves, state.groups);
+      parts.push_back({{shift_rows > 1 ? r : 0, shift_rows > 1 ? 1 : rows, first, c - first}, tables, r, module});
+    }
+  return parts;
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const In& x) const -> Out {
+  check(state, x);
+  const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
+  const std::size_t rows = state.header.geometry.rows / summing.rows, columns = state.header.geometry.columns / summing.columns;
+  const std::size_t pairs = channels() * (channels() + 1) / 2;
+  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, state.channels};
+  if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
+  std::uint64_t failed = 0, held = 0, steps = 0;
+  for (const Part& part : parts(state, x)) {
+    RayPatch<Real> patch(x, part.range, summing);
+    std::vector<Real> density(channels() * patch.padded()), covariance(covariance_ ? pairs * patch.padded() : 0);
+    RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0};
+    solve(part.tables->system(), settings(bias_correction_ != "none"), patch.data(), solution);
+    for (std::size_t m = 0; m < channels(); ++m) patch.put(density.data() + m * patch.padded(), m, y.areal_density);
+    for (std::size_t k = 0; covariance_ && k < pairs; ++k) patch.put(covariance.data() + k * patch.padded(), k, y.covariance);
+    const auto end = patch.fate().begin() + static_cast<std::ptrdiff_t>(patch.rays());
+    failed += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kFailed));
+    held += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kHeld));
+    steps += solution.steps;
+  }
+  state.tally->rays += rows * columns;
+  state.tally->failed += failed;
+  state.tally->held += held;
+  state.tally->steps += steps;
+  return y;
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const In& x, const Out& y, const Out& y_bar, Params&) const
+    -> In {
+  check(state, x);
+  In x_bar = zero_like(x);
+  if (y_bar.areal_density.empty()) return x_bar;
+  const bool corrected = bias_correction_ != "none";
+  const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
+  const std::size_t bins = x.counts.extent(0);
+  std::vector<double> threshold_bar(x.threshold_shift.extent(0));
+  for (const Part& part : parts(state, x)) {
+    RayPatch<Real> patch(x, part.range, summing);
+    const std::size_t n = patch.padded();
+    std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n), background_bar(x.background.empty() ? 0 : bins * n);
+    for (std::size_t m = 0; m < channels(); ++m) {
+      patch.get(y.areal_density, m, at.data() + m * n);
+      patch.get(y_bar.areal_density, m, bar.data() + m * n);
+    }
+    RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0};
+    if (corrected) solve(part.tables->system(), settings(false), patch.data(), solution);  // y does not hold the optimum itself
+    std::fill(threshold_bar.begin(), threshold_bar.end(), 0.);
+    adjoin(part.tables->system(), settings(corrected), patch.data(), solution,
+           {bar.data(), counts_bar.data(), x.background.empty() ? nullptr : background_bar.data(),
+            x.threshold_shift.empty() ? nullptr : threshold_bar.data()});
+    for (std::size_t b = 0; b < bins; ++b) {
+      patch.spread(counts_bar.data() + b * n, b, x, x_bar.counts);
+      if (!x.background.empty()) patch.spread(background_bar.data() + b * n, b, x, x_bar.background);
+    }
+    for (std::size_t k = 0; k < threshold_bar.size() && !x.threshold_shift.empty(); ++k)
+      x_bar.threshold_shift(k, part.shift_row, part.module) += static_cast<Real>(threshold_bar[k]);
+  }
+  return x_bar;
+}
+
+template <class Real>
+std::vector<Remark> MaximumLikelihood<Real>::report(const State& state) const {
+  return {{"rays without a finite optimum", state.tally->failed, state.tally->rays},
+          {"rays held by the ridge", state.tally->held, state.tally->rays}};
+}
+
+template class MaximumLikelihood<float>;
+template class MaximumLikelihood<double>;
+
+}  // namespace counterflow

@@ -1,0 +1,85 @@
+// Areal densities of two or three basis materials from photon counts, ray by ray, by maximum likelihood:
+//   minimise over A   sum_b [lambda_b - y_b ln lambda_b]        (Poisson; lambda_b of core/physics/counts_model.h)
+// by Newton's method with the full Hessian, to a stated tolerance; its adjoint by the implicit function theorem. Formulas, what
+// happens to rays without an optimum, and measured figures: docs/decomposition.md.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/gadget/forms.h"
+#include "core/physics/counts_model.h"
+#include "gadgets/decomposition/ray_patch.h"
+#include "gadgets/decomposition/ray_tables.h"
+
+namespace counterflow {
+
+template <class Real>
+class MaximumLikelihood {
+ public:
+  using In = Counts<Real>;
+  using Out = PathLengths<Real>;
+  using Params = None;
+  struct Tally {
+    std::atomic<std::uint64_t> rays{0}, failed{0}, held{0}, steps{0};
+  };
+  struct State {
+    ScanHeader header;
+    std::shared_ptr<const CountsModel> model;
+    EnergyGroups groups;
+    std::shared_ptr<const RayTables<Real>> nominal;
+    std::shared_ptr<const Channels> channels;
+    std::shared_ptr<Tally> tally;  // of forward(); the only thing that views share
+  };
+  static constexpr const char* kManual =
+      R"(Finds the areal densities A [g/cm^2] of two or three basis materials that make the counts of each ray most likely:
+
+  minimise over A   sum_b [lambda_b - y_b ln lambda_b]
+  lambda_b = exposure open_b sum_E w_b(E;T) exp(-sum_m mu_m(E) A_m) / sum_E w_b(E;T0) + background_b
+
+Put AirCalibration before it: the open beam comes from there. Rays without a finite optimum (no counts, dead pixels) get
+failed_value and are reported at the end.
+
+  <gadget><dll>counterflow_decomposition</dll><classname>MaximumLikelihood</classname>
+    <property><name>materials</name><value>water iodine</value></property>
+    <property><name>bias_correction</name><value>cox-snell</value></property></gadget>
+)";
+
+  void describe(PropertyVisitor& v);
+  Params initial(const ScanHeader&) const { return {}; }
+  ScanHeader output_header(const ScanHeader& header) const;
+  State begin(const Params&, const ScanHeader& header) const;
+  Footprint footprint(const ScanHeader& header) const;
+
+  Out forward(const Params&, const State& state, const In& x) const;
+  In adjoint(const Params&, const State& state, const In& x, const Out& y, const Out& y_bar, Params&) const;
+  std::vector<Remark> report(const State& state) const;
+
+ private:
+  // Rays of one view that share their spectra.
+  struct Part {
+    PatchRange range;
+    std::shared_ptr<const RayTables<Real>> tables;
+    std::size_t shift_row = 0, module = 0;
+  };
+  void check(const ScanHeader& header) const;
+  void check(const State& state, const In& x) const;
+  std::vector<Part> parts(const State& state, const In& x) const;
+  RaySettings<Real> settings(bool bias_correction) const;
+  std::size_t channels() const { return materials_.size(); }
+
+  std::vector<std::string> materials_ = {"water", "iodine"};
+  double energy_step_ = 1;
+  double tolerance_ = 1e-4;
+  std::int64_t iterations_ = 50;
+  std::string bias_correction_ = "none";
+  std::int64_t sum_rows_ = 1, sum_columns_ = 1;
+  bool non_negative_ = false;
+  bool covariance_ = false;
+  std::vector<double> failed_value_ = {0};
+  std::string air_thresholds_ = "nominal";
+};
+
+}  // namespace counterflow

@@ -1,0 +1,129 @@
+// Sums over energies, the whole cost of the decomposition. Energies in the outer loop, the bins' sums of one vector of rays in
+// registers, spectra broadcast: 1 + materials fused multiply-adds a bin and energy. Kernel sources only.
+#pragma once
+#include "gadgets/decomposition/lanes.h"
+#include "gadgets/decomposition/ray_kernel.h"
+
+namespace counterflow::COUNTERFLOW_KERNEL {
+namespace {
+
+// Bins whose sums stay in registers (32 of them with AVX-512, else 16).
+template <std::size_t M>
+constexpr std::size_t bins_at_once() {
+  constexpr std::size_t accumulators = kVectorBytes == 64 ? 24 : 12;
+  return accumulators / (M + 1);
+}
+template <std::size_t M>
+constexpr std::size_t kPairs = M * (M + 1) / 2;
+// Index of (i, j) in an upper triangle by rows.
+template <std::size_t M>
+constexpr std::size_t pair(std::size_t i, std::size_t j) {
+  return i <= j ? i * M - i * (i + 1) / 2 + j : pair<M>(j, i);
+}
+
+// The rays of one vector.
+template <class Real>
+struct RayBlock {
+  Vector<Real> counts[kMaxBins], open[kMaxBins], background[kMaxBins];
+};
+
+// Expected counts and their slopes dlambda/dA at one point; `transmitted` is kept for what needs another pass.
+template <class Real, std::size_t M>
+struct Expected {
+  Vector<Real> transmitted[kMaxEnergies];  // [energy] exp(-sum_m mu_m A_m)
+  Vector<Real> lambda[kMaxBins], slope[kMaxBins][M];
+};
+
+template <class Real, std::size_t M>
+void transmit(const RaySpectra<Real>& s, const Vector<Real>* areal_density, Vector<Real>* transmitted) {
+  Vector<Real> a[M];
+  for (std::size_t m = 0; m < M; ++m) a[m] = areal_density[m];
+  for (std::size_t e = 0; e < s.energies; ++e) {
+    Vector<Real> x = s.exponent[e * M] * a[0];
+    for (std::size_t m = 1; m < M; ++m) x += s.exponent[e * M + m] * a[m];
+    transmitted[e] = exp2<Real>(x);
+  }
+}
+
+// sum_E w t and sum_E w mu_m t of B neighbouring channels: value[b], slope[b][m].
+template <class Real, std::size_t M, std::size_t B>
+void sum_channels(const RaySpectra<Real>& s, const Real* weight, std::size_t stride, const Vector<Real>* transmitted,
+                  Vector<Real>* value, Vector<Real> (*slope)[M]) {
+  Vector<Real> l[B] = {}, d[B][M] = {};
+  for (std::size_t e = 0; e < s.energies; ++e) {
+    const Vector<Real> t = transmitted[e];
+    Vector<Real> u[M];
+    for (std::size_t m = 0; m < M; ++m) u[m] = s.attenuation[e * M + m] * t;
+#pragma GCC unroll 8
+    for (std::size_t b = 0; b < B; ++b) {
+      const Vector<Real> w = all<Real>(weight[e * stride + b]);
+      l[b] += w * t;
+#pragma GCC unroll 3
+      for (std::size_t m = 0; m < M; ++m) d[b][m] += w * u[m];
+    }
+  }
+  for (std::size_t b = 0; b < B; ++b) {
+    value[b] = l[b];
+    for (std::size_t m = 0; m < M; ++m) slope[b][m] = d[b][m];
+  }
+}
+
+template <class Real, std::size_t M, std::size_t B = bins_at_once<M>()>
+void sum_at_most(std::size_t count, const RaySpectra<Real>& s, const Real* weight, std::size_t stride,
+                 const Vector<Real>* transmitted, Vector<Real>* value, Vector<Real> (*slope)[M]) {
+  if (count == B) return sum_channels<Real, M, B>(s, weight, stride, transmitted, value, slope);
+  if constexpr (B > 1) sum_at_most<Real, M, B - 1>(count, s, weight, stride, transmitted, value, slope);
+}
+
+// All channels, in pieces of nearly equal size.
+template <class Real, std::size_t M>
+void sum_all(const RaySpectra<Real>& s, const Real* weight, std::size_t channels, const Vector<Real>* transmitted,
+             Vector<Real>* value, Vector<Real> (*slope)[M]) {
+  std::size_t pieces = (channels + bins_at_once<M>() - 1) / bins_at_once<M>();
+  for (std::size_t at = 0; pieces > 0; --pieces) {
+    const std::size_t count = (channels - at + pieces - 1) / pieces;
+    sum_at_most<Real, M>(count, s, weight + at, channels, transmitted, value + at, slope + at);
+    at += count;
+  }
+}
+
+template <class Real, std::size_t M>
+void expect(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, const Vector<Real>* areal_density,
+            Expected<Real, M>& x) {
+  transmit<Real, M>(s, areal_density, x.transmitted);
+  sum_all<Real, M>(s, s.weight, bins, x.transmitted, x.lambda, x.slope);
+  for (std::size_t b = 0; b < bins; ++b) {
+    x.lambda[b] = larger(rays.open[b] * x.lambda[b] + rays.background[b], all<Real>(Lanes<Real>::kTiny));
+    for (std::size_t m = 0; m < M; ++m) x.slope[b][m] = -rays.open[b] * x.slope[b][m];
+  }
+}
+
+// sum_E (sum_b coefficient_b w_b) t mu_i mu_j: second derivatives of all bins in one sum, at 1 multiply-add a bin.
+template <class Real, std::size_t M, std::size_t B>
+void sum_curvature(const RaySpectra<Real>& s, const Vector<Real>* transmitted, const Vector<Real>* coefficient,
+                   Vector<Real>* curvature) {
+  Vector<Real> c[B], h[kPairs<M>] = {};
+  for (std::size_t b = 0; b < B; ++b) c[b] = coefficient[b];
+  for (std::size_t e = 0; e < s.energies; ++e) {
+    Vector<Real> q = s.weight[e * B] * c[0];
+#pragma GCC unroll 8
+    for (std::size_t b = 1; b < B; ++b) q += s.weight[e * B + b] * c[b];
+    q *= transmitted[e];
+#pragma GCC unroll 3
+    for (std::size_t i = 0; i < M; ++i) {
+      const Vector<Real> u = s.attenuation[e * M + i] * q;
+#pragma GCC unroll 3
+      for (std::size_t j = i; j < M; ++j) h[pair<M>(i, j)] += s.attenuation[e * M + j] * u;
+    }
+  }
+  for (std::size_t k = 0; k < kPairs<M>; ++k) curvature[k] = h[k];
+}
+template <class Real, std::size_t M, std::size_t B = kMaxBins>
+void sum_curvature(std::size_t bins, const RaySpectra<Real>& s, const Vector<Real>* transmitted,
+                   const Vector<Real>* coefficient, Vector<Real>* curvature) {
+  if (bins == B) return sum_curvature<Real, M, B>(s, transmitted, coefficient, curvature);
+  if constexpr (B > 1) sum_curvature<Real, M, B - 1>(bins, s, transmitted, coefficient, curvature);
+}
+
+}  // namespace
+}  // namespace counterflow::COUNTERFLOW_KERNEL

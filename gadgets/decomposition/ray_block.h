@@ -1,0 +1,31 @@
+// Reads a vector of rays; and the ridge. Kernel sources only.
+#pragma once
+#include "gadgets/decomposition/moments.h"
+
+namespace counterflow::COUNTERFLOW_KERNEL {
+namespace {
+
+// Second derivative of the ridge: that of a prior with a standard deviation of 30 attenuation lengths.
+template <class Real>
+Real ridge(Real unit) {
+  return static_cast<Real>(1. / 900) / (unit * unit);
+}
+
+// Lanes whose data cannot be used (the mask returned) get the counts of the centre, so that they do no harm.
+template <class Real>
+Mask<Real> load_block(const RaySystem<Real>& system, const RayData<Real>& data, const std::uint8_t* fate, std::size_t at,
+                      RayBlock<Real>& rays) {
+  Mask<Real> unusable = {};
+  for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) unusable[i] = fate[at + i] == kFailed ? -1 : 0;
+  for (std::size_t b = 0; b < system.bins; ++b) {
+    const std::size_t from = b * data.rays + at;
+    rays.counts[b] = unusable ? all<Real>(1) : load(data.counts + from);
+    rays.open[b] = unusable ? all<Real>(1 / system.centre_value[b]) : load(data.open + from);
+    rays.background[b] = all<Real>(0);
+    if (data.background) rays.background[b] = unusable ? all<Real>(0) : load(data.background + from);
+  }
+  return unusable;
+}
+
+}  // namespace
+}  // namespace counterflow::COUNTERFLOW_KERNEL

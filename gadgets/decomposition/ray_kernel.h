@@ -1,0 +1,89 @@
+// The border between the decomposition and its kernels: plain pointers, so that kernel sources compiled for several instruction
+// sets share no inline code with the rest. Rays lie side by side: arrays are [bin, ray], [material, ray]; the number of rays is a
+// multiple of kRayBlock, which every vector length divides. One call, one set of spectra.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace counterflow {
+
+constexpr std::size_t kRayBlock = 16;
+constexpr std::size_t kMaxBins = 8;
+constexpr std::size_t kMaxMaterials = 3;
+constexpr std::size_t kMaxEnergies = 1024;
+
+// P_b(A) = sum_E weight_b(E) exp(-sum_m mu_m(E) A_m)
+template <class Real>
+struct RaySpectra {
+  std::size_t energies = 0;
+  const Real* exponent = nullptr;     // [energy, material] -mu / ln 2
+  const Real* attenuation = nullptr;  // [energy, material] mu, cm^2/g
+  const Real* weight = nullptr;       // [energy, bin]; sums to 1 at the thresholds of the air scan
+};
+
+template <class Real>
+struct RaySystem {
+  std::size_t bins = 0, materials = 0;
+  RaySpectra<Real> full;
+  RaySpectra<Real> coarse;              // few energies, for the start
+  const Real* unit = nullptr;           // [material] areal density that attenuates to 1/e
+  const Real* centre = nullptr;         // [material] where the logarithm is linearised
+  const Real* centre_value = nullptr;   // [bin] P_b(centre)
+  const Real* centre_slope = nullptr;   // [bin, material] -d ln P_b / dA there
+  std::size_t thresholds = 0;           // 0: none to differentiate
+  const Real* edge = nullptr;           // [energy, threshold] N0(E) R(T_k|E) / scale
+  const Real* per_total = nullptr;      // [bin] scale / sum_E w_b(E; air scan)
+  const Real* edge_total = nullptr;     // [threshold] sum_E edge; null where the air scan's thresholds do not move
+};
+
+template <class Real>
+struct RaySettings {
+  Real tolerance = 0;                   // [sigma of the bound]
+  std::size_t iterations = 0;
+  bool non_negative = false;
+  bool bias_correction = false;
+  Real failed_value[kMaxMaterials] = {};
+};
+
+enum RayFate : std::uint8_t { kSolved = 0, kHeld = 1, kFailed = 2 };  // held: by the ridge
+
+template <class Real>
+struct RayData {
+  std::size_t rays = 0;
+  const Real* counts = nullptr;         // [bin, ray]
+  const Real* open = nullptr;           // [bin, ray] exposure times open beam
+  const Real* background = nullptr;     // [bin, ray] or null
+};
+
+template <class Real>
+struct RaySolution {
+  Real* areal_density = nullptr;        // [material, ray] g/cm^2
+  Real* covariance = nullptr;           // [pair, ray] g^2/cm^4, or null
+  std::uint8_t* fate = nullptr;         // [ray]; kFailed on entry: data that cannot be used, do not look at them
+  std::uint64_t steps = 0;              // ray-steps on the full spectra, added up
+};
+
+template <class Real>
+struct RayCotangents {
+  const Real* areal_density_bar = nullptr;  // [material, ray]
+  Real* counts_bar = nullptr;               // [bin, ray]
+  Real* background_bar = nullptr;           // [bin, ray] or null
+  double* threshold_bar = nullptr;          // [threshold], added to; or null
+};
+
+#define COUNTERFLOW_RAY_KERNELS(isa)                                                                                        \
+  namespace isa {                                                                                                           \
+  void solve_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&);          \
+  void solve_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);      \
+  /* `at`: the stationary points, before any bias correction. */                                                            \
+  void adjoint_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>& at, \
+                    const RayCotangents<float>&);                                                                           \
+  void adjoint_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&,                           \
+                    const RaySolution<double>& at, const RayCotangents<double>&);                                           \
+  }
+COUNTERFLOW_RAY_KERNELS(kernel_baseline)
+COUNTERFLOW_RAY_KERNELS(kernel_avx2)
+COUNTERFLOW_RAY_KERNELS(kernel_avx512)
+#undef COUNTERFLOW_RAY_KERNELS
+
+}  // namespace counterflow

@@ -1,0 +1,185 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <Eigen/Dense>
+
+#include "core/kernel.h"
+#include "gadgets/decomposition/test_scene.h"
+
+namespace counterflow {
+namespace {
+
+using testing::PlainRay;
+using testing::Rays;
+using testing::Scene;
+
+template <class Real>
+auto solver(Isa isa) {
+  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
+  return choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays, isa);
+}
+template <class Real>
+auto adjoiner(Isa isa) {
+  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
+                 const RayCotangents<Real>&);
+  return choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays, isa);
+}
+
+template <class Real>
+RayTables<Real> tables_of(const Scene& scene) {
+  const BinWeights w = scene.weights();
+  return RayTables<Real>(scene.attenuation, w, w.total, false, group_energies(scene.attenuation, w));
+}
+
+template <class Real>
+RaySettings<Real> settings() {
+  RaySettings<Real> s;
+  s.tolerance = sizeof(Real) == 4 ? static_cast<Real>(1e-4) : static_cast<Real>(1e-9);
+  s.iterations = 50;
+  return s;
+}
+
+Eigen::MatrixXd matrix(const std::vector<double>& values) {
+  const auto n = static_cast<Eigen::Index>(std::lround(std::sqrt(static_cast<double>(values.size()))));
+  return Eigen::Map<const Eigen::MatrixXd>(values.data(), n, n);
+}
+Eigen::VectorXd vector(const std::vector<double>& values) {
+  return Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size()));
+}
+// Length of Newton's step in sigmas of the bound.
+double distance(const PlainRay& ray) {
+  const Eigen::VectorXd step = matrix(ray.hessian).ldlt().solve(vector(ray.gradient));
+  return std::sqrt(step.dot(matrix(ray.fisher) * step));
+}
+
+struct Case {
+  std::vector<std::string> materials;
+  std::vector<double> low, high;
+};
+const std::vector<Case> kCases = {{{"water", "iodine"}, {1, 0.01}, {30, 0.1}},
+                                  {{"water", "gadolinium"}, {1, 0.01}, {30, 0.1}},
+                                  {{"adipose", "bone"}, {1, 0.5}, {20, 6}},
+                                  {{"water", "calcium", "gadolinium"}, {1, 0.1, 0.02}, {20, 1, 0.1}},
+                                  {{"water", "iodine", "gadolinium"}, {1, 0.02, 0.02}, {20, 0.1, 0.1}}};
+
+// With fewer there are several solutions: a K edge can bring the same counts twice.
+std::size_t fewest_bins(const Case& c) { return c.materials.size() == 3 ? 4 : c.materials[1] == "gadolinium" ? 3 : 2; }
+
+template <class Real>
+void expect_optimum(Isa isa, const Case& c, std::size_t bins, double scatter, unsigned seed) {
+  std::mt19937_64 random(seed);
+  const Scene scene(c.materials, bins);
+  const auto tables = tables_of<Real>(scene);
+  Rays<Real> rays(scene, kRayBlock * (1 + seed % 5), 3e6, c.low, c.high, true, scatter, random);
+  auto solution = rays.solution();
+  solver<Real>(isa)(tables.system(), settings<Real>(), rays.data(), solution);
+  const BinWeights w = scene.weights();
+  for (std::size_t i = 0; i < rays.count; ++i) {
+    ASSERT_EQ(rays.fate[i], kSolved);
+    EXPECT_LT(distance(rays.plain(scene, w, i, rays.density_of(i))), sizeof(Real) == 4 ? 5e-3 : 1e-9);
+  }
+}
+
+TEST(RayKernel, each_instruction_set_finds_the_optimum_of_the_plain_model) {
+  unsigned seed = 0;
+  for (Isa isa : available_isas())
+    for (const Case& c : kCases)
+      for (std::size_t bins = fewest_bins(c); bins <= kMaxBins; ++bins) {
+        const double scatter = bins % 2 ? 0.2 : 0;
+        expect_optimum<double>(isa, c, bins, scatter, ++seed);
+        expect_optimum<float>(isa, c, bins, scatter, seed);
+      }
+}
+
+template <class Real>
+double noise_free_error(const Case& c, std::size_t bins) {
+  std::mt19937_64 random(5);
+  const Scene scene(c.materials, bins);
+  const auto tables = tables_of<Real>(scene);
+  Rays<Real> rays(scene, 512, 1e6, c.low, c.high, false, 0.1, random);
+  auto solution = rays.solution();
+  solver<Real>(best_isa())(tables.system(), settings<Real>(), rays.data(), solution);
+  double worst = 0;
+  for (std::size_t i = 0; i < rays.density.size(); ++i)
+    worst = std::max(worst, std::abs(static_cast<double>(rays.density[i]) / rays.truth[i] - 1));
+  return worst;
+}
+
+TEST(RayKernel, noise_free_rays_are_recovered) {
+  for (const Case& c : kCases)
+    for (std::size_t bins : {fewest_bins(c), std::size_t{5}, kMaxBins}) {
+      EXPECT_LT(noise_free_error<double>(c, bins), 1e-6) << c.materials.back() << ' ' << bins;
+      EXPECT_LT(noise_free_error<float>(c, bins), 1e-4) << c.materials.back() << ' ' << bins;
+    }
+}
+
+// y_bar_b = J_b . v / lambda_b, s_bar_b = -(y_b / lambda_b) y_bar_b, H v = A_bar.
+template <class Real>
+void expect_adjoint(Isa isa, const Case& c, std::size_t bins, unsigned seed) {
+  std::mt19937_64 random(seed);
+  const Scene scene(c.materials, bins);
+  const auto tables = tables_of<Real>(scene);
+  const auto system = tables.system();
+  Rays<Real> rays(scene, 2 * kRayBlock, 1e6, c.low, c.high, true, 0.2, random);
+  auto solution = rays.solution();
+  solver<Real>(isa)(system, settings<Real>(), rays.data(), solution);
+  std::vector<Real> bar(rays.density.size()), counts_bar(rays.counts.size()), background_bar(rays.counts.size());
+  for (std::size_t i = 0; i < bar.size(); ++i)
+    bar[i] = static_cast<Real>(std::normal_distribution<>()(random)) / system.unit[i / rays.count];
+  adjoiner<Real>(isa)(system, settings<Real>(), rays.data(), solution, {bar.data(), counts_bar.data(), background_bar.data(), nullptr});
+  const BinWeights w = scene.weights();
+  for (std::size_t i = 0; i < rays.count; ++i) {
+    const PlainRay ray = rays.plain(scene, w, i, rays.density_of(i));
+    const Eigen::VectorXd v = matrix(ray.hessian).ldlt().solve(vector(Rays<Real>::column(bar, rays.count, i)));
+    double largest = 0;
+    std::vector<double> want;
+    for (std::size_t b = 0; b < bins; ++b) {
+      double along = 0;
+      for (std::size_t m = 0; m < c.materials.size(); ++m) along += ray.slope(b, m) * v(static_cast<Eigen::Index>(m));
+      want.push_back(along / ray.lambda[b]);
+      largest = std::max(largest, std::abs(want.back()));
+    }
+    const double limit = largest * (sizeof(Real) == 4 ? 1e-2 : 1e-9);
+    for (std::size_t b = 0; b < bins; ++b) {
+      const auto at = b * rays.count + i;
+      EXPECT_NEAR(static_cast<double>(counts_bar[at]), want[b], limit);
+      EXPECT_NEAR(static_cast<double>(background_bar[at]), -want[b] * static_cast<double>(rays.counts[at]) / ray.lambda[b], 2 * limit);
+    }
+  }
+}
+
+TEST(RayKernel, each_instruction_set_has_the_adjoint_of_the_plain_model) {
+  unsigned seed = 100;
+  for (Isa isa : available_isas())
+    for (const Case& c : kCases)
+      for (std::size_t bins : {fewest_bins(c), kMaxBins}) {
+        expect_adjoint<double>(isa, c, bins, ++seed);
+        expect_adjoint<float>(isa, c, bins, seed);
+      }
+}
+
+TEST(RayKernel, nothing_but_numbers_leaves_whatever_comes) {
+  const Scene scene(kCases[4].materials, 5);
+  const auto tables = tables_of<float>(scene);
+  std::mt19937_64 random(9);
+  for (double total : {1., 20., 300., 1e4, 1e12}) {
+    Rays<float> rays(scene, 64 * kRayBlock, total, {-5, -0.3, -0.3}, {60, 0.5, 0.5}, true, 0.1, random);
+    for (float& y : rays.counts) y *= static_cast<float>(random() % 3);  // counts that no material explains
+    auto solution = rays.solution();
+    auto s = settings<float>();
+    s.bias_correction = true;
+    solver<float>(best_isa())(tables.system(), s, rays.data(), solution);
+    for (float a : rays.density) ASSERT_TRUE(std::isfinite(a));
+    for (float v : rays.covariance) ASSERT_TRUE(std::isfinite(v));
+    std::vector<float> bar(rays.density.size(), 1), counts_bar(rays.counts.size()), background_bar(rays.counts.size());
+    std::vector<double> threshold_bar(5);
+    adjoiner<float>(best_isa())(tables.system(), s, rays.data(), solution,
+                                {bar.data(), counts_bar.data(), background_bar.data(), threshold_bar.data()});
+    for (float a : counts_bar) ASSERT_TRUE(std::isfinite(a));
+    for (float a : background_bar) ASSERT_TRUE(std::isfinite(a));
+    for (double a : threshold_bar) ASSERT_TRUE(std::isfinite(a));
+  }
+}
+
+}  // namespace
+}  // namespace counterflow

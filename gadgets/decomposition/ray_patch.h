@@ -1,0 +1,52 @@
+// The rays of one view that share their spectra: gathered side by side for the kernels, with neighbours summed, and scattered back.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/message/message.h"
+#include "gadgets/decomposition/ray_kernel.h"
+
+namespace counterflow {
+
+// How many rows and columns of counts are summed into one ray.
+struct Summing {
+  std::size_t rows = 1, columns = 1;
+};
+
+// Rows and columns of *summed* rays.
+struct PatchRange {
+  std::size_t first_row = 0, rows = 0, first_column = 0, columns = 0;
+};
+
+template <class Real>
+class RayPatch {
+ public:
+  // Pixels whose open beam is not positive are left out of sums. Rays with no pixel left, without counts, or with counts that
+  // are negative or not numbers start as failed.
+  RayPatch(const Counts<Real>& x, PatchRange range, Summing summing);
+
+  std::size_t rays() const { return range_.rows * range_.columns; }
+  std::size_t padded() const { return padded_; }
+  RayData<Real> data() const;
+  std::vector<std::uint8_t>& fate() { return fate_; }
+  const std::vector<std::uint8_t>& fate() const { return fate_; }
+
+  // One channel [ray] to and from its place in an array [channel,row,column] of summed rays.
+  void put(const Real* channel, std::size_t index, Array<Real, 3>& to) const;
+  void get(const Array<Real, 3>& from, std::size_t index, Real* channel) const;
+  // A cotangent of sums [ray] to every pixel that was summed.
+  void spread(const Real* channel, std::size_t bin, const Counts<Real>& x, Array<Real, 3>& to) const;
+
+ private:
+  void gather(const Counts<Real>& x, std::size_t row, std::size_t column, std::size_t ray);
+  static bool alive(const Counts<Real>& x, std::size_t row, std::size_t column);
+
+  PatchRange range_;
+  Summing summing_;
+  std::size_t bins_, padded_;
+  std::vector<Real> counts_, open_, background_;
+  std::vector<std::uint8_t> fate_;
+};
+
+}  // namespace counterflow
