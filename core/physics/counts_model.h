@@ -57,10 +57,16 @@ class CountsModel {
 
  private:
   static constexpr double kLargestShift = 8;
+  void tabulate(const SpectralSystem& system, double energy_step);
+  void check_shift(std::span<const double> shift) const;
+  void counted_above(std::size_t threshold, double shift, std::span<double> value, std::span<double> edge) const;
+
   std::vector<double> energies_;
   Array<double, 2> attenuation_;
   BinWeights nominal_;
-  std::vector<Array<double, 3>> table_;  // [threshold] of [node, value|slope, energy]
+  std::size_t movable_ = 0;              // thresholds that shift: the lower edge of each bin
+  std::vector<double> thresholds_;       // nominal [keV], an upper end included
+  std::vector<Array<double, 3>> table_;  // [threshold] of [node, value|slope, energy]; an upper end has one node
 };
 
 // Fisher information of one ray, F = sum_b J_b J_b^T / lambda_b [cm^4/g^2], row-major [material, material].

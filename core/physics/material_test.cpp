@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "core/physics/outside_data.h"
+#include "core/physics/physics_testing.h"
 
 namespace counterflow {
 namespace {
