@@ -114,17 +114,22 @@ typename Reconstruction<Real>::Rows Reconstruction<Real>::filtered(const Batch<R
 template <class Real>
 void Reconstruction<Real>::backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const {
   if (batch.angles.empty()) return;
-  const Rows rows = filtered(batch, image.block, variance != nullptr);
-  const std::size_t padded = (batch.angles.size() + kLanes - 1) / kLanes * kLanes;
+  gather_rows(batch.angles, filtered(batch, image.block, variance != nullptr), image, variance);
+}
+
+template <class Real>
+void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const Rows& rows, Volume<Real>& image,
+                                       Volume<Real>* variance) const {
+  const std::size_t padded = (angles.size() + kLanes - 1) / kLanes * kLanes;
   std::vector<Real> cosine(padded), sine(padded);
-  for (std::size_t v = 0; v < batch.angles.size(); ++v) {
-    cosine[v] = static_cast<Real>(std::cos(batch.angles[v]));
-    sine[v] = static_cast<Real>(std::sin(batch.angles[v]));
+  for (std::size_t v = 0; v < angles.size(); ++v) {
+    cosine[v] = static_cast<Real>(std::cos(angles[v]));
+    sine[v] = static_cast<Real>(std::sin(angles[v]));
   }
   Backprojection<Real> job = this->job(image.block);
   job.cosine = cosine.data();
   job.sine = sine.data();
-  job.views = batch.angles.size();
+  job.views = angles.size();
   using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
   using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
   Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));

@@ -39,8 +39,16 @@ class Reconstruction {
  public:
   Reconstruction(const ScanGeometry& geometry, const ImageGrid& grid, FilterSettings filter);
 
+  // Filtered rows, ready for the kernel: [view][guarded column][block].
+  struct Rows {
+    Aligned<Real> value, variance, neighbour;
+  };
+
   // image += backprojection of the batch; variance likewise where it is not null.
   void backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const;
+  // Its two halves.
+  Rows filtered(const Batch<Real>& batch, std::size_t block, bool with_variance) const;
+  void gather_rows(const std::vector<double>& angles, const Rows& rows, Volume<Real>& image, Volume<Real>* variance) const;
   // The transpose for the view at `angle`: [channel,row,column].
   Array<Real, 3> transpose(double angle, const Volume<Real>& image_bar) const;
 
@@ -54,13 +62,8 @@ class Reconstruction {
   std::size_t slices_and_channels(std::size_t channels) const { return channels * geometry_.rows; }
 
  private:
-  // Rows ready for the kernel: [view][guarded column][block].
-  struct Rows {
-    Aligned<Real> value, variance, neighbour;
-  };
   std::size_t row_stride(std::size_t block) const { return (geometry_.columns + 3) * block; }
   Backprojection<Real> job(std::size_t block) const;
-  Rows filtered(const Batch<Real>& batch, std::size_t block, bool with_variance) const;
   void filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
   void variance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
   std::vector<Real> weights_of(double angle) const;
