@@ -249,6 +249,21 @@ TEST(ChainRefusal, hostile_files_are_refused_quickly) {
         << dll;
 }
 
+TEST(ChainRefusal, files_that_are_none_are_named) {
+  const auto refused = [](const char* file) {
+    try {
+      load_chain<float>(file, plugins());
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refused("/nowhere/chain.xml"), AllOf(StartsWith("/nowhere/chain.xml: "), HasSubstr("cannot be read")));
+  EXPECT_THAT(refused("/tmp"), HasSubstr("cannot be read"));
+  EXPECT_THAT(refused("/dev/null"), StartsWith("/dev/null:1: not XML"));
+  EXPECT_THAT(refused("/dev/zero"), HasSubstr("at most 256 KiB"));
+}
+
 TEST(Chain, a_scan_of_another_quantity_is_refused) {
   auto h = header();
   const auto chain = parse(chain_of(kWhole));

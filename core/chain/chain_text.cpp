@@ -9,7 +9,6 @@
 namespace counterflow {
 namespace {
 
-constexpr std::size_t kLargestFile = 256 * 1024;  // bytes
 constexpr std::size_t kLongestName = 100;
 constexpr const char* kGadgetron = "http://gadgetron.org/gadgetron";
 
@@ -226,9 +225,9 @@ void check_names(const std::vector<GadgetText>& gadgets) {
 }  // namespace
 
 ChainText parse_chain_text(const std::string& xml, const std::string& file) {
-  if (xml.size() > kLargestFile)
-    throw ConfigError(file + ": a chain has at most " + std::to_string(kLargestFile / 1024) + " KiB, this has " +
-                      std::to_string(xml.size() / 1024) + ": remove what is not a gadget");
+  if (xml.size() > kLargestChainFile)
+    throw ConfigError(file + ": a chain has at most " + std::to_string(kLargestChainFile / 1024) +
+                      " KiB, this has more: remove what is not a gadget");
   const XmlElement root = parse_xml(xml, file);
   refuse_elements(root);
   const std::vector<std::string> roots = {"configuration", "gadgetronStreamConfiguration"};

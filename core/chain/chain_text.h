@@ -1,5 +1,6 @@
 // What a chain's XML says, before any plugin is asked: Gadgetron's versions 1 and 2 made one (docs/chains.md).
 #pragma once
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
@@ -7,6 +8,8 @@
 #include "core/gadget/property.h"
 
 namespace counterflow {
+
+constexpr std::size_t kLargestChainFile = 256 * 1024;  // bytes
 
 struct GadgetText {
   std::string name;  // the class unless the XML names it

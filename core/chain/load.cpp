@@ -1,8 +1,6 @@
 // A chain's text and plugins made one Chain: gadgets created, connected, and checked against each other.
 #include <algorithm>
 #include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "core/chain/chain.h"
 #include "core/chain/chain_text.h"
@@ -162,11 +160,15 @@ void check_mixing(const Chain<Real>& chain) {
   }
 }
 
+// At most one byte more than a chain may have.
 std::string content_of(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
-  std::ostringstream content;
-  if (!in || !(content << in.rdbuf())) throw ConfigError(file.string() + ": cannot be read; give the path of a chain's XML file");
-  return content.str();
+  std::string content(kLargestChainFile + 1, '\0');
+  in.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (in.bad() || !in.is_open() || std::filesystem::is_directory(file))
+    throw ConfigError(file.string() + ": cannot be read; give the path of a chain's XML file");
+  content.resize(static_cast<std::size_t>(in.gcount()));
+  return content;
 }
 
 }  // namespace

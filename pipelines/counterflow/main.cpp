@@ -1,0 +1,269 @@
+// The command line of `counterflow`: options to values, errors to one sentence. The only file that knows CLI11.
+#include <tbb/global_control.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "pipelines/counterflow/verbs.h"
+
+namespace counterflow {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kFailed = 1, kWrongCommandLine = 2;
+
+struct Command {
+  CLI::App app{"Counterflow: photon-counting CT, from counts to quantitative material images.", "counterflow"};
+  CommonOptions common;
+  std::vector<std::string> plugins, data;
+  std::string cache, log = "info";
+  std::function<void()> action;  // of the verb that was given
+};
+
+std::vector<fs::path> paths(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
+
+// $XDG_CACHE_HOME/counterflow, else ~/.cache/counterflow, else none.
+std::string default_cache() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return std::string(cache) + "/counterflow";
+  if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/counterflow";
+  return "";
+}
+
+// The plugin folder of the installation, or of the build tree, that the running program belongs to.
+fs::path installed_plugins() {
+  std::error_code none;
+  const fs::path program = fs::read_symlink("/proc/self/exe", none);
+  return none ? fs::path(COUNTERFLOW_PLUGIN_SUBDIR) : program.parent_path().parent_path() / COUNTERFLOW_PLUGIN_SUBDIR;
+}
+
+void add_common(Command& c) {
+  const char* group = "Options of every verb";
+  c.app.add_option("--threads", c.common.threads, "Threads that compute; 0 = all cores")
+      ->check(CLI::Range(0, 1024))
+      ->group(group);
+  c.app.add_option("--plugins", c.plugins, "A folder of plugins, looked into before the installation's")
+      ->expected(1)
+      ->group(group);
+  c.app.add_option("--data", c.data, "A folder of files that scans and scenarios name")->expected(1)->group(group);
+  c.app.add_option("--cache", c.cache, "Where computed detector responses are kept; \"\" = nowhere")->group(group);
+  c.app.add_option("--log", c.log, "error = as --quiet; info; debug = also what is looked for where")
+      ->check(CLI::IsMember({"error", "info", "debug"}))
+      ->group(group);
+  c.app.add_flag("--quiet", c.common.quiet, "No progress, no remarks")->group(group);
+  for (const char* name : {"--plugins", "--data"}) c.app.get_option(name)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+// A verb's options live as long as the action that uses them.
+template <class Options>
+CLI::App* add_verb(Command& c, const std::string& name, const std::string& text, const std::shared_ptr<Options>& options,
+                   void (*verb)(const Options&, const CommonOptions&, std::ostream&)) {
+  CLI::App* sub = c.app.add_subcommand(name, text);
+  sub->allow_extras();
+  sub->footer("--threads, --plugins, --data, --cache, --log and --quiet work here too: counterflow --help");
+  sub->callback([&c, options, verb] { c.action = [&c, options, verb] { verb(*options, c.common, std::cout); }; });
+  return sub;
+}
+
+// Options are read as text and assigned: CLI11 takes a path for a list of paths.
+CLI::Option* path_option(CLI::App* sub, const std::string& name, fs::path& path, const std::string& text) {
+  return sub->add_option_function<std::string>(
+      name, [&path](const std::string& value) { path = value; }, text);
+}
+template <class T>
+CLI::Option* optional_option(CLI::App* sub, const std::string& name, std::optional<T>& target, const std::string& text) {
+  return sub->add_option_function<T>(
+      name, [&target](const T& value) { target = value; }, text);
+}
+CLI::Option* optional_option(CLI::App* sub, const std::string& name, std::optional<fs::path>& target, const std::string& text) {
+  return sub->add_option_function<std::string>(
+      name, [&target](const std::string& value) { target = value; }, text);
+}
+
+void add_simulate(Command& c) {
+  const auto o = std::make_shared<SimulateOptions>();
+  auto* sub = add_verb(c, "simulate", "Simulate a scan of a scenario", o, simulate);
+  path_option(sub, "SCENARIO", o->scenario, "Scenario, XML")->required();
+  path_option(sub, "-o,--output", o->output, "Scan archive to write")->required();
+  optional_option(sub, "--seed", o->seed, "Seed of the noise, instead of the scenario's")->check(CLI::NonNegativeNumber);
+}
+
+void add_run(Command& c) {
+  const auto o = std::make_shared<RunOptions>();
+  auto* sub = add_verb(c, "run", "Run a scan through a chain", o, run);
+  path_option(sub, "CHAIN", o->chain, "Chain, XML")->required();
+  sub->add_option("SCAN", o->input, "Scan archive, or - for standard input")->required();
+  sub->add_option("-o,--output", o->output, "Images to write, or - for standard output (the default where SCAN is -)");
+  sub->callback([&c, o] {
+    if (o->output.empty() && o->input == "-") o->output = "-";
+    if (o->output.empty()) throw CLI::RequiredError("--output");
+    c.action = [&c, o] { run(*o, c.common, std::cout); };
+  });
+}
+
+void add_check(Command& c) {
+  const auto o = std::make_shared<CheckOptions>();
+  auto* sub = add_verb(c, "check", "Show the types, memory bound and gradient path of a chain; starts nothing", o, check);
+  path_option(sub, "CHAIN", o->chain, "Chain, XML")->required();
+  optional_option(sub, "SCAN", o->scan, "Scan archive, for the memory bound");
+  sub->add_flag("--print-chain", o->print_chain, "Write the chain with every default filled in");
+}
+
+void add_describe(Command& c) {
+  const auto o = std::make_shared<DescribeOptions>();
+  auto* sub = add_verb(c, "describe", "List all gadgets, or show the manual page of one", o, describe);
+  sub->add_option("GADGET", o->gadget, "Class or plugin");
+  sub->add_flag("--xsd", o->xsd, "Print the schema of chain files");
+}
+
+void add_evaluate(Command& c) {
+  const auto o = std::make_shared<EvaluateOptions>();
+  auto* sub = add_verb(c, "evaluate", "Compare images with the truth of their scan, region by region", o, evaluate);
+  path_option(sub, "IMAGES", o->images, "Images")->required();
+  path_option(sub, "SCAN", o->scan, "Scan archive with the truth")->required();
+  optional_option(sub, "-o,--output", o->table, "Table to write, CSV");
+}
+
+void add_view(Command& c) {
+  const auto o = std::make_shared<ViewOptions>();
+  auto* sub = add_verb(c, "view", "Make a picture of images", o, view);
+  path_option(sub, "IMAGES", o->images, "Images")->required();
+  path_option(sub, "-o,--output", o->output, "Picture to write, PNG")->required();
+  sub->add_option("--material", o->material, "One channel; else a panel of all");
+  sub->add_option("--overlay", o->overlay, "A channel laid in colour over the grey one");
+  optional_option(sub, "--kev", o->kev, "A monoenergetic image at this energy [keV], made of the materials");
+  optional_option(sub, "--slice", o->slice, "Number of the slice from 0; else the middle one")->check(CLI::NonNegativeNumber);
+  sub->add_option_function<std::vector<double>>(
+         "--window", [o](const std::vector<double>& w) { o->window = std::pair(w.at(0), w.at(1)); },
+         "Centre and width of the grey values")
+      ->expected(2)
+      ->delimiter(',')
+      ->type_name("C,W");
+}
+
+void add_import(Command& c) {
+  const auto o = std::make_shared<ImportOptions>();
+  auto* sub = add_verb(c, "import", "Make a scan archive of plain arrays and a geometry", o, import_scan);
+  path_option(sub, "GEOMETRY", o->geometry, "Geometry, XML")->required();
+  sub->add_option("ARRAY", o->arrays, "file.npy or file.h5:/path, one a bin or one for all")->required();
+  path_option(sub, "-o,--output", o->output, "Scan archive to write")->required();
+  optional_option(sub, "--column-offset", o->column_offset, "Centre of rotation [element], instead of the geometry's");
+  sub->add_flag("--find-center", o->find_center, "Estimate the centre of rotation from opposite rays");
+}
+
+void build(Command& c) {
+  c.cache = default_cache();
+  c.app.set_version_flag("--version", "counterflow " COUNTERFLOW_VERSION);
+  c.app.require_subcommand(1);
+  c.app.fallthrough();
+  c.app.allow_extras();
+  add_common(c);
+  for (const auto add : {add_simulate, add_run, add_check, add_describe, add_evaluate, add_view, add_import}) add(c);
+}
+
+std::vector<std::string> verbs(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
+
+// What is wrong with a command line that did not parse, or that left words over; "" where nothing is. An unknown word explains
+// more than what is missing because of it.
+std::string complaint(const CLI::App& app, const std::string& error) {
+  const auto given = app.get_subcommands();
+  const auto extras = app.remaining(true);
+  if (given.empty() && !extras.empty() && !is_option(extras.front()))
+    return "there is no verb '" + extras.front() + "'" + did_you_mean(extras.front(), verbs(app));
+  const std::string verb = given.empty() ? "" : given.front()->get_name() + ": ";
+  if (const auto unknown = std::find_if(extras.begin(), extras.end(), is_option); unknown != extras.end()) {
+    auto names = option_names(app);
+    if (!given.empty())
+      for (const auto& name : option_names(*given.front())) names.push_back(name);
+    return verb + "there is no option '" + *unknown + "'" + did_you_mean(*unknown, names);
+  }
+  const std::string help = "; see counterflow " + (given.empty() ? "" : given.front()->get_name() + " ") + "--help";
+  if (error.empty()) return extras.empty() ? "" : verb + "'" + extras.front() + "' is one argument too many" + help;
+  return given.empty() ? "expected a verb: " + joined(verbs(app), ", ") + help : verb + error + help;
+}
+
+std::string one_line(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+int fail(const std::string& text, int code) {
+  std::cout.flush();
+  std::cerr << "counterflow: " << one_line(text) << std::endl;
+  return code;
+}
+
+void finish_options(Command& c) {
+  c.common.plugins = paths(c.plugins);
+  c.common.plugins.push_back(installed_plugins());
+  c.common.data = paths(c.data);
+  c.common.cache = c.cache;
+  if (c.log == "error") c.common.quiet = true;
+  if (c.log != "debug") return;
+  for (const auto& folder : c.common.plugins) std::cerr << "counterflow: plugins in " << folder.string() << "\n";
+  for (const auto& folder : c.common.data) std::cerr << "counterflow: data in " << folder.string() << "\n";
+  std::cerr << "counterflow: cache in " << (c.cache.empty() ? "nothing" : c.cache) << "\n";
+}
+
+int act(Command& c) {
+  try {
+    finish_options(c);
+    std::unique_ptr<tbb::global_control> limit;
+    if (c.common.threads > 0)
+      limit = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
+                                                    static_cast<std::size_t>(c.common.threads));
+    c.action();
+    if (!std::cout.flush()) throw ArchiveError("standard output could not be written to the end");
+    return 0;
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory: run with fewer --threads, or ask `counterflow check` what the chain needs", kFailed);
+  } catch (const std::exception& error) {
+    return fail(error.what(), kFailed);
+  }
+}
+
+int command(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a write error, told as one
+  Command c;
+  build(c);
+  std::string wrong;
+  try {
+    c.app.parse(argc, argv);
+    wrong = complaint(c.app, "");
+  } catch (const CLI::Success& request) {  // --help, --version
+    return c.app.exit(request);
+  } catch (const CLI::ConversionError& error) {
+    wrong = complaint(c.app, std::string("a value is of another kind than expected: ") + error.what());
+  } catch (const CLI::ParseError& error) {
+    wrong = complaint(c.app, error.what());
+  }
+  return wrong.empty() ? act(c) : fail(wrong, kWrongCommandLine);
+}
+
+}  // namespace
+}  // namespace counterflow
+
+int main(int argc, char** argv) { return counterflow::command(argc, argv); }
