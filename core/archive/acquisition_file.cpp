@@ -1,5 +1,6 @@
 #include "core/archive/acquisition_file.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -90,13 +91,13 @@ void AcquisitionFile::find_layout() {
 
   const Handle creation(H5Dget_create_plist(dataset_.get()));
   hsize_t chunk = 0;
-  const bool floats = unit_ == 1 || H5Tequal(element.get(), H5T_IEEE_F32LE) > 0;
-  const bool plain = heap_.usable() && floats && H5Pget_layout(creation.get()) == H5D_CHUNKED &&
-                     H5Pget_nfilters(creation.get()) == 0 && H5Pget_chunk(creation.get(), 1, &chunk) == 1;
   constexpr hsize_t kLargestChunk = 65536;
-  if (plain && chunk <= kLargestChunk && traj_at_ + HeapDescriptor::kSize <= record_ &&
-      data_at_ + HeapDescriptor::kSize <= record_)
-    chunk_ = chunk;
+  if (H5Pget_layout(creation.get()) != H5D_CHUNKED || H5Pget_chunk(creation.get(), 1, &chunk) != 1) return;
+  if (chunk == 0 || chunk > kLargestChunk)
+    throw ArchiveError(where_ + ": /dataset/data is damaged: " + std::to_string(chunk) + " acquisitions a chunk");
+  const bool floats = unit_ == 1 || H5Tequal(element.get(), H5T_IEEE_F32LE) > 0;
+  const bool inside = std::max(traj_at_, data_at_) + HeapDescriptor::kSize <= record_;
+  if (heap_.usable() && floats && inside && H5Pget_nfilters(creation.get()) == 0) chunk_ = chunk;
 }
 
 std::vector<AcquisitionFields> AcquisitionFile::fields(std::size_t first, std::size_t n) const {
