@@ -10,6 +10,7 @@ namespace {
 constexpr double kLongestStep = 10;    // [attenuation lengths], sum over materials
 constexpr double kFarthest = 1000;     // [attenuation lengths] beyond this a lane is lost
 constexpr double kTrusted = 0.05;      // [sigma] shorter steps need no check of the objective
+constexpr double kFlat = 0.1;          // [sigma] where steps are this short, the data must say more than the ridge would
 
 template <class Real, std::size_t M>
 struct Problem {
@@ -20,7 +21,7 @@ struct Problem {
   bool non_negative = false;
   Real tolerance = 0;
   std::size_t iterations = 0;
-  bool must_inform = true;             // an optimum counts only where the data say more than the ridge would, in every direction
+  bool must_inform = true;             // give up lanes that drift where the data say less than the ridge would: no finite optimum
 };
 
 // Change of the objective from (a, lambda) to (b, lambda_b), within rounding, at most zero. The terms
@@ -107,10 +108,10 @@ Mask<Real> advance(const Problem<Real, M>& p, const Expected<Real, M>& x, Mask<R
   Step<Real, M> s = p.non_negative ? free_step<Real, M>(at.trial, n) : step<Real, M>(n);
   shorten<Real, M>(p.system, s.change);
   Mask<Real> finished = accepted & s.newton & (s.length2 < shortest2<Real>(p.tolerance, n.counts)) & ~done;
-  if (p.must_inform && any(finished)) {
-    const Mask<Real> told = informed<Real, M>(p, n);
-    at.lost |= finished & ~told;
-    finished &= told;
+  const Mask<Real> flat = accepted & ~done & (s.length2 < static_cast<Real>(kFlat * kFlat));
+  if (p.must_inform && any(flat)) {
+    at.lost |= flat & ~informed<Real, M>(p, n);
+    finished &= ~at.lost;
   }
   if (p.non_negative) finished &= ~stop_at_bound<Real, M>(at.trial, s.change);
   for (std::size_t m = 0; m < M; ++m) {
@@ -126,10 +127,16 @@ Mask<Real> advance(const Problem<Real, M>& p, const Expected<Real, M>& x, Mask<R
   return finished;
 }
 
+template <class Real>
+struct Outcome {
+  std::size_t steps = 0;
+  Mask<Real> lost = {};  // no finite optimum
+};
+
 // Moves `a` to the optimum; adds to `done` the lanes that got there, leaves the others at their best point and does not touch
-// those that were done before. Returns the number of steps.
+// those that were done before.
 template <class Real, std::size_t M>
-std::size_t search(const Problem<Real, M>& p, Vector<Real>* a, Mask<Real>& done, Expected<Real, M>& x) {
+Outcome<Real> search(const Problem<Real, M>& p, Vector<Real>* a, Mask<Real>& done, Expected<Real, M>& x) {
   Standing<Real, M> at;
   for (std::size_t m = 0; m < M; ++m) at.trial[m] = at.base[m] = a[m];
   const Mask<Real> before = done;
@@ -146,7 +153,7 @@ std::size_t search(const Problem<Real, M>& p, Vector<Real>* a, Mask<Real>& done,
     ++steps;
   }
   for (std::size_t m = 0; m < M; ++m) a[m] = done | before ? a[m] : at.base[m];
-  return steps;
+  return {steps, at.lost & ~done};
 }
 
 }  // namespace

@@ -24,11 +24,11 @@ class Solver {
     coarse_start(start, a);
     I done = unusable;
     Problem<Real, M> p{system_, system_.full, rays_, {}, settings_.non_negative, settings_.tolerance, settings_.iterations};
-    std::size_t steps = search<Real, M>(p, a, done, x_);
+    Outcome<Real> outcome = search<Real, M>(p, a, done, x_);
     I held = {};
-    if (any(~done)) steps += hold(start, ~done, a, held);
+    if (const I wanted = ~(done | outcome.lost); any(wanted)) outcome.steps += hold(start, wanted, a, held);
     finish(unusable | ~(done | held), held, at, data.rays, a, out);
-    return steps;
+    return outcome.steps;
   }
 
  private:
@@ -65,8 +65,8 @@ class Solver {
     for (std::size_t m = 0; m < M; ++m) a[m] = sane ? a[m] : start[m];
   }
 
-  // Where the plain likelihood has no safe optimum: once more with the ridge. A ray counts as held where the data still say more
-  // than the ridge does in every direction; else it has no finite optimum.
+  // Where the search ended neither at a safe optimum nor lost, most often because the Hessian is not safely positive there: once
+  // more with the ridge.
   std::size_t hold(const V* start, I wanted, V* a, I& held) {
     Problem<Real, M> p{system_, system_.full, rays_, {}, settings_.non_negative, settings_.tolerance, settings_.iterations};
     V b[M];
@@ -75,7 +75,7 @@ class Solver {
       b[m] = start[m];
     }
     I done = ~wanted;
-    const std::size_t steps = search<Real, M>(p, b, done, x_);
+    const std::size_t steps = search<Real, M>(p, b, done, x_).steps;
     held = wanted & done;
     for (std::size_t m = 0; m < M; ++m) a[m] = held ? b[m] : a[m];
     return steps;

@@ -1,0 +1,177 @@
+#include "gadgets/decomposition/maximum_likelihood.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <tbb/global_control.h>
+
+#include "core/parallel.h"
+#include "gadgets/decomposition/test_scan.h"
+
+namespace counterflow {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Scenario;
+using testing::Settings;
+using testing::SmallScan;
+
+template <class Real>
+double worst_error(const Scenario& s, Settings settings, unsigned seed) {
+  settings["materials"] = joined(s.materials, " ");
+  if (sizeof(Real) == 8) settings["tolerance"] = "1e-9";
+  const SmallScan scan = testing::small_scan(s, seed);
+  const auto gadget = testing::gadget_with<MaximumLikelihood<Real>>(settings);
+  const auto y = gadget.forward({}, gadget.begin({}, scan.header), testing::converted<Real>(scan.x));
+  const std::size_t rows = scan.truth.extent(1) / y.areal_density.extent(1), columns = scan.truth.extent(2) / y.areal_density.extent(2);
+  double worst = 0;
+  for (std::size_t m = 0; m < s.materials.size(); ++m)
+    for (std::size_t r = 0; r < y.areal_density.extent(1); ++r)
+      for (std::size_t c = 0; c < y.areal_density.extent(2); ++c)
+        worst = std::max(worst, std::abs(static_cast<double>(y.areal_density(m, r, c)) / scan.truth(m, r * rows, c * columns) - 1));
+  return worst;
+}
+
+TEST(MaximumLikelihood, noise_free_rays_are_recovered_with_background_shifts_and_sums) {
+  Scenario s{.noisy = false, .scatter = 0.2, .shift_rows = 1};
+  const auto expect = [&](const Settings& settings) {
+    EXPECT_LT(worst_error<double>(s, settings, 1), 1e-6);
+    EXPECT_LT(worst_error<float>(s, settings, 1), 1e-4);
+  };
+  expect({});
+  expect({{"non_negative", "true"}});
+  s.shift_rows = 2;
+  expect({});
+  s.air_moves = true;
+  expect({{"air_thresholds", "shifted"}});
+  s.shift_rows = 1;
+  s.same_ray = true;
+  expect({{"air_thresholds", "shifted"}, {"sum_rows", "2"}, {"sum_columns", "4"}});
+  const Scenario three{.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.02}, .high = {12, 0.8, 0.08}, .bins = 6, .noisy = false};
+  EXPECT_LT(worst_error<double>(three, {}, 2), 1e-6);
+  EXPECT_LT(worst_error<float>(three, {}, 2), 1e-4);
+}
+
+TEST(MaximumLikelihood, covariance_is_the_bound) {
+  const SmallScan scan = testing::small_scan({}, 4);
+  const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"covariance", "true"}});
+  const auto state = gadget.begin({}, scan.header);
+  const auto y = gadget.forward({}, state, scan.x);
+  std::vector<double> scale;
+  for (std::size_t b = 0; b < 5; ++b) scale.push_back(1.25 * (*scan.x.open_beam)(b, 1, 7) / state.model->nominal().total[b]);
+  const auto bound = cramer_rao_bound(
+      state.model->ray(state.model->nominal(), scale, {}, std::vector{y.areal_density(0, 1, 7), y.areal_density(1, 1, 7)}));
+  EXPECT_NEAR(y.covariance(0, 1, 7) / bound(0, 0), 1, 1e-9);
+  EXPECT_NEAR(y.covariance(1, 1, 7) / bound(0, 1), 1, 1e-9);
+  EXPECT_NEAR(y.covariance(2, 1, 7) / bound(1, 1), 1, 1e-9);
+}
+
+TEST(MaximumLikelihood, rays_without_an_optimum_get_the_stated_value_and_are_reported) {
+  SmallScan scan = testing::small_scan({}, 4);
+  auto open = *scan.x.open_beam;
+  open(2, 0, 3) = 0;  // a dead pixel
+  scan.x.open_beam = std::make_shared<Array<double, 3>>(open);
+  for (std::size_t b = 0; b < 5; ++b) scan.x.counts(b, 1, 0) = 0;
+  scan.x.counts(0, 1, 5) = std::numeric_limits<double>::quiet_NaN();
+  scan.x.counts(4, 1, 6) = -3;
+  for (std::size_t b = 0; b < 4; ++b) scan.x.counts(b, 1, 7) = 0;  // counts in the highest bin alone: no finite optimum
+  const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"failed_value", "1 -2"}, {"covariance", "true"}});
+  const auto state = gadget.begin({}, scan.header);
+  const auto y = gadget.forward({}, state, scan.x);
+  for (const auto& [row, column] : {std::pair{0, 3}, {1, 0}, {1, 5}, {1, 6}, {1, 7}}) {
+    EXPECT_EQ(y.areal_density(0, row, column), 1);
+    EXPECT_EQ(y.areal_density(1, row, column), -2);
+    EXPECT_EQ(y.covariance(0, row, column), 0);
+  }
+  for (double v : y.areal_density) EXPECT_TRUE(std::isfinite(v));
+  const auto remarks = gadget.report(state);
+  EXPECT_EQ(remarks[0].text, "rays without a finite optimum");
+  EXPECT_EQ(remarks[0].count, 5u);
+  EXPECT_EQ(remarks[0].of, 24u);
+}
+
+TEST(MaximumLikelihood, a_dead_pixel_is_left_out_of_sums) {
+  SmallScan scan = testing::small_scan({.noisy = false, .same_ray = true}, 4);
+  auto open = *scan.x.open_beam;
+  for (std::size_t b = 0; b < 5; ++b) open(b, 0, 3) = 0;
+  scan.x.open_beam = std::make_shared<Array<double, 3>>(open);
+  const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"sum_rows", "2"}});
+  const auto y = gadget.forward({}, gadget.begin({}, scan.header), scan.x);
+  EXPECT_NEAR(y.areal_density(0, 0, 3) / scan.truth(0, 0, 3), 1, 1e-9);
+}
+
+TEST(MaximumLikelihood, later_gadgets_are_told_of_the_summed_detector) {
+  const auto gadget = testing::gadget_with<MaximumLikelihood<float>>({{"sum_rows", "2"}, {"sum_columns", "4"}});
+  const ScanHeader h = gadget.output_header(testing::small_header(5));
+  EXPECT_EQ(h.geometry.rows, 1u);
+  EXPECT_EQ(h.geometry.columns, 3u);
+  EXPECT_EQ(h.grid.nz, 1u);
+  EXPECT_DOUBLE_EQ(h.grid.voxel_z, 2);
+}
+
+TEST(MaximumLikelihood, gives_the_same_bits_for_any_number_of_threads) {
+  std::vector<Counts<float>> views;
+  for (unsigned v = 0; v < 8; ++v) views.push_back(testing::converted<float>(testing::small_scan({.scatter = 0.1, .shift_rows = 1}, v).x));
+  const tbb::global_control four(tbb::global_control::max_allowed_parallelism, 4);
+  const MaximumLikelihood<float> gadget;
+  const auto state = gadget.begin({}, testing::small_header(5));
+  std::vector<std::vector<float>> first;
+  for (std::size_t threads = 1; threads <= 4; ++threads) {
+    tbb::task_arena arena(static_cast<int>(threads));
+    std::vector<std::vector<float>> all(2 * views.size());
+    arena.execute([&] {
+      parallel_chunks(views.size(), 1, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t v = begin; v < end; ++v) {
+          const auto y = gadget.forward({}, state, views[v]);
+          None none;
+          const auto x_bar = gadget.adjoint(none, state, views[v], y, y, none);
+          all[2 * v] = y.areal_density.values();
+          all[2 * v + 1] = x_bar.threshold_shift.values();
+        }
+      });
+    });
+    if (threads == 1) first = all;
+    EXPECT_EQ(all, first);
+  }
+}
+
+template <class E>
+std::string refusal(auto&& body) {
+  try {
+    body();
+  } catch (const E& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(MaximumLikelihood, refuses_properties_that_contradict_the_scan) {
+  const auto begin = [](const Settings& settings, std::size_t bins = 5) {
+    return refusal<ConfigError>([&] { testing::gadget_with<MaximumLikelihood<float>>(settings).begin({}, testing::small_header(bins)); });
+  };
+  EXPECT_THAT(begin({{"materials", "water"}}), HasSubstr("two or three materials"));
+  EXPECT_THAT(begin({{"materials", "water iodine calcium"}}, 2), HasSubstr("3 to 8 bins for 3 materials, got 2"));
+  EXPECT_THAT(begin({{"failed_value", "1 2 3"}}), HasSubstr("failed_value"));
+  EXPECT_THAT(begin({{"non_negative", "true"}, {"bias_correction", "cox-snell"}}), HasSubstr("choose one"));
+  EXPECT_THAT(begin({{"sum_columns", "3"}}), HasSubstr("two detector modules"));
+  EXPECT_THAT(begin({{"materials", "water iodin"}}), HasSubstr("iodin"));
+}
+
+TEST(MaximumLikelihood, refuses_views_that_do_not_fit) {
+  const SmallScan scan = testing::small_scan({.scatter = 0.1, .shift_rows = 2}, 1);
+  const auto forward = [&](auto&& change, const Settings& settings = {}) {
+    const auto gadget = testing::gadget_with<MaximumLikelihood<double>>(settings);
+    const auto state = gadget.begin({}, scan.header);
+    Counts<double> x = scan.x;
+    change(x);
+    return refusal<DataError>([&] { gadget.forward({}, state, x); });
+  };
+  EXPECT_THAT(forward([](auto& x) { x.open_beam = nullptr; }), HasSubstr("put AirCalibration before"));
+  EXPECT_THAT(forward([](auto& x) { x.counts = Array<double, 3>({4, 2, 12}); }), HasSubstr("view 3: expected counts"));
+  EXPECT_THAT(forward([](auto& x) { x.background = Array<double, 3>({5, 2, 11}); }), HasSubstr("background"));
+  EXPECT_THAT(forward([](auto& x) { x.threshold_shift = Array<double, 3>({5, 2, 4}); }), HasSubstr("threshold shift"));
+  EXPECT_THAT(forward([](auto& x) { x.view.exposure = 0; }), HasSubstr("exposure"));
+  EXPECT_THAT(forward([](auto&) {}, {{"sum_rows", "2"}}), HasSubstr("set sum_rows to 1"));
+}
+
+}  // namespace
+}  // namespace counterflow
