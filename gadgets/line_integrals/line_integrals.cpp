@@ -1,5 +1,6 @@
 #include "gadgets/line_integrals/line_integrals.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <span>
@@ -39,7 +40,8 @@ std::string selected_columns(const std::string& text, const std::vector<std::siz
   std::istringstream lines(text);
   std::string line, out;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
-    const std::string content = line.substr(0, line.find('#'));
+    std::string content = line.substr(0, line.find('#'));
+    std::ranges::replace(content, ',', ' ');
     const std::vector<std::string> columns = words(content);
     if (columns.empty()) continue;
     out += columns[0];

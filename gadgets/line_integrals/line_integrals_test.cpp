@@ -14,7 +14,7 @@ ScanHeader small_header() {
   ScanHeader header;
   header.system.bins = 3;
   header.system.bin_spectra = "three.txt";
-  header.system.files["three.txt"] = "# keV 50kV 80kV 120kV\n30 1 2 3\n40 4 5 6  # end\n\n50 0.5 8 9e1\n";
+  header.system.files["three.txt"] = "# keV 50kV 80kV 120kV\n30 1 2 3\n40, 4, 5, 6  # end\n\n50 0.5 8 9e1\n";
   header.geometry.rows = 5;
   header.geometry.columns = 7;
   return header;

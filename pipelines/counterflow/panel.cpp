@@ -34,9 +34,9 @@ double sampled(const Slice& slice, double x, double y) {
 
 double part_of(Window w, double value) { return (value - w.low) / (w.high - w.low); }
 
-// How much an overlay hides what is under it: nothing below a tenth of its window, most of it from two fifths on.
+// How much an overlay hides what is under it: nothing below a twentieth of its window (noise), most of it from three tenths on.
 double opacity(double part) {
-  const double t = std::clamp((part - 0.1) / 0.3, 0.0, 1.0);
+  const double t = std::clamp((part - 0.05) / 0.25, 0.0, 1.0);
   return 0.9 * t * t * (3 - 2 * t);
 }
 
@@ -126,8 +126,8 @@ Window percentiles(const std::vector<float>& values, double low, double high) {
     return static_cast<double>(sorted[static_cast<std::size_t>(std::lround(part * static_cast<double>(sorted.size() - 1)))]);
   };
   Window window{at(low), at(high)};
-  const double least = 1e-6 * std::max({std::abs(window.low), std::abs(window.high), 1e-6});
-  if (window.high - window.low < least) window = {window.low - 0.5 * least, window.low + 0.5 * least};
+  const double least = std::max(0.02 * std::max(std::abs(window.low), std::abs(window.high)), 1e-9);
+  if (window.high - window.low < least) window = {window.low - least, window.low + least};
   return window;
 }
 

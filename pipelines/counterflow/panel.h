@@ -27,10 +27,10 @@ struct Tile {
   Window window;
   std::optional<Slice> overlay;       // in colour over the grey one: the more of it the less transparent
   Window overlay_window;
-  std::string caption;                // "slice 8 of 16"
+  std::string caption;                // "slice 8 (0-15)"
 };
 
-// From one part in a thousand `low` to `high` of the values sorted; non-finite ones do not count. Never empty.
+// From the part `low` to the part `high` (0 to 1) of the sorted values; non-finite ones do not count. Never empty.
 Window percentiles(const std::vector<float>& values, double low, double high);
 
 // Tiles in rows; small images are enlarged by a whole number, smoothly.

@@ -121,6 +121,12 @@ std::string number_or_dash(const std::optional<double>& value, int places) {
   return value ? fmt::format("{:.{}f}", *value, places) : "-";
 }
 
+// With its sign, but no "-0.0".
+std::string signed_text(double value, int places) {
+  const bool zero = std::abs(value) < 0.5 * std::pow(10, -places);
+  return fmt::format("{:+.{}f}", zero ? 0.0 : value, places);
+}
+
 std::optional<double> ratio(const Measurement& m) {
   return m.bound && *m.bound > 0 ? std::optional(m.noise / *m.bound) : std::nullopt;
 }
@@ -130,7 +136,7 @@ void print_region(const Measurement& m, std::size_t name_width, int places, std:
     out << fmt::format("  {:<{}}  outside the images\n", m.region.name, name_width);
     return;
   }
-  const std::string error = m.truth ? fmt::format("{:+.{}f}", m.mean - *m.truth, places) : "-";
+  const std::string error = m.truth ? signed_text(m.mean - *m.truth, places) : "-";
   out << fmt::format("  {:<{}}{:>11}{:>11.{}f}{:>11}{:>11.{}f}{:>11}{:>13}\n", m.region.name, name_width,
                      number_or_dash(m.truth, places), m.mean, places, error, m.noise, places, number_or_dash(m.bound, places),
                      number_or_dash(ratio(m), 2));
@@ -225,9 +231,9 @@ void print_table(const std::vector<Evaluation>& evaluations, std::ostream& out) 
     const int places = places_of(e.unit);
     for (const Measurement& m : e.regions) print_region(m, width, places, out);
     if (!e.inserts.empty())
-      out << fmt::format("  {} {}: mean bias {:+.{}f}, root mean square error {:.{}f} {}\n", e.inserts.size(),
-                         e.inserts.size() == e.regions.size() ? "regions" : "inserts", e.bias, places, e.root_mean_square_error,
-                         places, e.unit);
+      out << fmt::format("  {} {}: mean bias {}, root mean square error {:.{}f} {}\n", e.inserts.size(),
+                         e.inserts.size() == e.regions.size() ? "regions" : "inserts", signed_text(e.bias, places),
+                         e.root_mean_square_error, places, e.unit);
     out << "\n";
   }
 }

@@ -85,13 +85,9 @@ Slice backdrop(const std::vector<ImageSeries>& all, const ViewOptions& options) 
   return slice_of(all.front(), 0, options);
 }
 
-Window window_of(const Slice& slice) {
-  return slice.unit == "HU" ? kSoftTissue : percentiles(slice.value, 0.005, 0.995);
-}
-
 Tile tile_of(Slice slice, const ViewOptions& options) {
   Tile tile;
-  tile.window = window_of(slice);
+  tile.window = slice.unit == "HU" ? kSoftTissue : percentiles(slice.value, 0.005, 0.995);
   if (options.window) {
     const auto [centre, width] = *options.window;
     if (!(width > 0)) throw ConfigError("expected a window wider than 0, got a width of " + number_text(width));
@@ -110,6 +106,9 @@ std::vector<Tile> all_tiles(const std::vector<ImageSeries>& all, const ViewOptio
     const bool windowed = series.channels.quantity != "noise" && (!has_hu || series.channels.unit == "HU");
     for (std::size_t c = 0; c < series.channels.names.size(); ++c)
       tiles.push_back(tile_of(slice_of(series, c, options), windowed ? options : without_window));
+    if (series.channels.quantity == "noise")
+      for (std::size_t k = tiles.size() - series.channels.names.size(); k < tiles.size(); ++k)
+        tiles[k].window = {0, percentiles(tiles[k].grey.value, 0, 0.995).high};
   }
   return tiles;
 }
@@ -132,7 +131,8 @@ std::vector<Tile> tiles_of(const std::vector<ImageSeries>& series, const ViewOpt
     if (!(tile.overlay_window.high > 0)) tile.overlay_window.high = 1;
   }
   const std::size_t slices = series.front().value.extent(1);
-  if (slices > 1) tiles.front().caption = "slice " + std::to_string(slice_number(series.front(), options)) + " of " + std::to_string(slices);
+  if (slices > 1)
+    tiles.front().caption = "slice " + std::to_string(slice_number(series.front(), options)) + " (0-" + std::to_string(slices - 1) + ")";
   return tiles;
 }
 
