@@ -48,7 +48,7 @@ double DetectorResponse::node_density(std::size_t row, std::size_t node) const {
 // Integral of the linear piece from the threshold to its end, and all pieces beyond.
 double DetectorResponse::row_above(std::size_t row, double threshold) const {
   const double h = spacing(recorded_), at = (threshold - recorded_[0]) / h + 1;
-  if (at <= 0) return above_(row, std::size_t{0});
+  if (!(at > 0)) return above_(row, std::size_t{0});
   const auto node = static_cast<std::size_t>(std::min(at, 1e9));
   if (node + 1 >= above_.extent(1)) return 0;
   const double t = at - static_cast<double>(node), d0 = node_density(row, node), d1 = node_density(row, node + 1);
@@ -57,7 +57,7 @@ double DetectorResponse::row_above(std::size_t row, double threshold) const {
 
 double DetectorResponse::row_density(std::size_t row, double threshold) const {
   const double at = (threshold - recorded_[0]) / spacing(recorded_) + 1;
-  if (at <= 0) return 0;
+  if (!(at > 0)) return 0;
   const auto node = static_cast<std::size_t>(std::min(at, 1e9));
   if (node + 1 >= above_.extent(1)) return 0;
   const double t = at - static_cast<double>(node), d0 = node_density(row, node), d1 = node_density(row, node + 1);

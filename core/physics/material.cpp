@@ -3,7 +3,6 @@
 #include <xraylib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <memory>
@@ -38,13 +37,64 @@ std::optional<Material> ready_material(const std::string& name) {
   return std::nullopt;
 }
 
+// Reads a chemical formula into moles of each element; xraylib's own parser leaks what it cannot read and sets the locale.
+class FormulaReader {
+ public:
+  explicit FormulaReader(const std::string& text) : text_(text) {}
+
+  // True where the whole text is a formula.
+  bool read(std::map<int, double>& moles) { return group(moles, 0) && at_ == text_.size() && !moles.empty(); }
+
+ private:
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+  // Elements and groups in parentheses, up to the end or a closing parenthesis.
+  bool group(std::map<int, double>& moles, int depth) {
+    while (at_ < text_.size() && peek() != ')') {
+      std::map<int, double> part;
+      if (peek() == '(') {
+        ++at_;
+        if (depth > 20 || !group(part, depth + 1) || peek() != ')' || part.empty()) return false;
+        ++at_;
+      } else if (!element(part)) {
+        return false;
+      }
+      const double count = number();
+      if (!(count > 0 && count < 1e6)) return false;
+      for (const auto& [z, n] : part) moles[z] += n * count;
+    }
+    return depth > 0 || at_ == text_.size();
+  }
+
+  bool element(std::map<int, double>& part) {
+    std::string symbol;
+    if (peek() >= 'A' && peek() <= 'Z') symbol += text_[at_++];
+    while (!symbol.empty() && peek() >= 'a' && peek() <= 'z') symbol += text_[at_++];
+    const int z = symbol.empty() || symbol.size() > 2 ? 0 : SymbolToAtomicNumber(symbol.c_str(), nullptr);
+    if (z == 0 || !(AtomicWeight(z, nullptr) > 0)) return false;
+    part[z] = 1;
+    return true;
+  }
+
+  double number() {  // 1 where none stands
+    double value = 1;
+    const char* from = text_.data() + at_;
+    if ((peek() >= '0' && peek() <= '9') || peek() == '.')
+      at_ += static_cast<std::size_t>(std::from_chars(from, text_.data() + text_.size(), value, std::chars_format::fixed).ptr -
+                                      from);
+    return value;
+  }
+
+  const std::string& text_;
+  std::size_t at_ = 0;
+};
+
 // An element's symbol or a chemical formula.
 std::optional<Material> formula(const std::string& name) {
-  if (name.empty() || !std::isupper(static_cast<unsigned char>(name[0]))) return std::nullopt;
-  const std::unique_ptr<compoundData, void (*)(compoundData*)> data(CompoundParser(name.c_str(), nullptr), FreeCompoundData);
-  if (!data) return std::nullopt;
+  std::map<int, double> moles;
+  if (!FormulaReader(name).read(moles)) return std::nullopt;
   Composition parts;
-  for (int k = 0; k < data->nElements; ++k) parts.emplace_back(data->Elements[k], data->massFractions[k]);
+  for (const auto& [z, count] : moles) parts.emplace_back(z, count * AtomicWeight(z, nullptr));
   return Material{name, parts.size() == 1 ? element_density(parts[0].first) : 0, normalised(parts)};
 }
 

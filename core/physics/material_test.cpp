@@ -78,6 +78,8 @@ TEST(Material, every_ready_material_is_whole) {
 TEST(Material, names_are_looked_up_in_order) {
   EXPECT_EQ(find_material("I").composition, find_material("iodine").composition);
   EXPECT_NEAR(fraction_of(find_material("CaCO3"), 20), 0.4004, 1e-4);
+  EXPECT_NEAR(fraction_of(find_material("Ca5(PO4)3OH"), 20), 0.3989, 1e-4);
+  EXPECT_NEAR(fraction_of(find_material("Cd0.9Zn0.1Te"), 48), 0.4300, 1e-4);
   EXPECT_EQ(density_of("CaCO3"), 0);
   EXPECT_NEAR(density_of("Bone,_Cortical_(ICRP)"), 1.85, 1e-9);
   EXPECT_EQ(find_material("Bone, Cortical (ICRP)").composition, find_material("Bone,_Cortical_(ICRP)").composition);
@@ -108,6 +110,8 @@ TEST(Material, attenuation_of_a_mixture_is_that_of_its_parts_edges_included) {
 
 TEST(Material, what_cannot_be_read_is_refused_with_the_way_out) {
   EXPECT_THAT(refusal("iodin"), ::testing::HasSubstr("got 'iodin'; did you mean 'iodine'?"));
+  for (const char* wrong : {"Xx2", "Ca(", "Ca()", "Ca)", "(", "Ca0", "caCO3", "Ca-1", "Alu"})
+    EXPECT_THAT(refusal(wrong), ::testing::HasSubstr("got '" + std::string(wrong) + "'"));
   EXPECT_THAT(refusal("Xx2"), ::testing::HasSubstr("got 'Xx2'"));
   EXPECT_THAT(refusal(""), ::testing::HasSubstr("got ''"));
   EXPECT_THAT(refusal("water+iodine"), ::testing::HasSubstr("write 0.9*water+0.1*iodine"));
