@@ -158,11 +158,20 @@ bool Shape::z_invariant() const {
   return column && upright && std::all_of(clips_.begin(), clips_.end(), [](const auto& c) { return c.normal.z == 0; });
 }
 
-double Shape::reach() const {
-  const double away = std::hypot(center_.x, center_.y);
+// A radius about the body's axis or center that holds it, seen along z.
+double Shape::girth() const {
   if (half_.z == kInfinite && frame_.z.x == 0 && frame_.z.y == 0)
-    return away + (kind_ == Kind::cylinder ? std::max(half_.x, half_.y) : std::hypot(half_.x, half_.y));
-  return away + std::sqrt(bound_squared_);
+    return kind_ == Kind::cylinder ? std::max(half_.x, half_.y) : std::hypot(half_.x, half_.y);
+  return std::sqrt(bound_squared_);
+}
+
+double Shape::reach() const { return std::hypot(center_.x, center_.y) + girth(); }
+
+bool Shape::may_touch(Vector3 point, double radius) const {
+  Vector3 away = point - center_;
+  if (half_.z == kInfinite) away.z = 0;  // of a column that leans the girth is infinite
+  const double far = girth() + radius;
+  return dot(away, away) <= far * far;
 }
 
 }  // namespace counterflow

@@ -44,6 +44,11 @@ class Shape {
   bool z_invariant() const;
   // No point of the body is farther than this from the z axis [mm].
   double reach() const;
+  Vector3 center() const { return center_; }
+  // Square of the radius of a sphere about the center that holds the body [mm^2]; may be infinite.
+  double bound_squared() const { return bound_squared_; }
+  // False only where no point within `radius` of `point` lies in the body.
+  bool may_touch(Vector3 point, double radius) const;
 
  private:
   enum class Kind { ellipsoid, cylinder, box, cone };
@@ -53,6 +58,7 @@ class Shape {
   };
   Shape(Kind kind, Vector3 center, Vector3 half, const Frame& frame);
   Vector3 to_local(Vector3 v) const { return {dot(row_x_, v), dot(row_y_, v), dot(row_z_, v)}; }
+  double girth() const;
   Chord local_chord(Vector3 start, Vector3 way) const;
 
   Kind kind_;

@@ -4,19 +4,44 @@
 
 namespace counterflow {
 
-void ShapePainting::integrate(const Ray& ray, RayWorkspace& workspace, std::span<double> areal_density) const {
-  constexpr double kCmPerMm = 0.1;
-  auto& [hits, ends] = workspace;
+void ShapePainting::paint(PaintedShape shape) {
+  const Vector3 center = shape.shape.center();
+  x_.push_back(center.x);
+  y_.push_back(center.y);
+  z_.push_back(center.z);
+  bound_squared_.push_back(shape.shape.bound_squared());
+  shapes_.push_back(std::move(shape));
+}
+
+// Chords of all shapes that the ray meets. Most of many shapes are passed over by their bounding spheres.
+void ShapePainting::find_hits(const Ray& ray, RayWorkspace& workspace) const {
+  auto& [hits, ends, excess] = workspace;
   hits.clear();
   ends.clear();
-  std::fill(areal_density.begin(), areal_density.end(), 0.0);
-  for (std::size_t k = 0; k < shapes_.size(); ++k) {
+  excess.resize(shapes_.size());
+  const auto [ox, oy, oz] = ray.origin;
+  const auto [dx, dy, dz] = ray.direction;
+#pragma omp simd
+  for (std::size_t k = 0; k < excess.size(); ++k) {
+    const double x = x_[k] - ox, y = y_[k] - oy, z = z_[k] - oz, along = x * dx + y * dy + z * dz;
+    // Minus the rounding of the two squares, which cancel for a far source.
+    excess[k] = (x * x + y * y + z * z) * (1 - 1e-14) - along * along - bound_squared_[k];
+  }
+  for (std::size_t k = 0; k < excess.size(); ++k) {
+    if (excess[k] > 0) continue;
     const Chord chord = shapes_[k].shape.chord(ray);
     if (chord.empty()) continue;
     hits.push_back({chord, k});
     ends.push_back(chord.begin);
     ends.push_back(chord.end);
   }
+}
+
+void ShapePainting::integrate(const Ray& ray, RayWorkspace& workspace, std::span<double> areal_density) const {
+  constexpr double kCmPerMm = 0.1;
+  find_hits(ray, workspace);
+  auto& [hits, ends, excess] = workspace;
+  std::fill(areal_density.begin(), areal_density.end(), 0.0);
   std::sort(ends.begin(), ends.end());
   for (std::size_t i = 0; i + 1 < ends.size(); ++i) {
     if (ends[i] == ends[i + 1]) continue;
@@ -34,6 +59,18 @@ std::optional<std::size_t> ShapePainting::at(Vector3 point) const {
   for (std::size_t k = shapes_.size(); k-- > 0;)
     if (shapes_[k].shape.contains(point)) return k;
   return std::nullopt;
+}
+
+std::optional<std::size_t> ShapePainting::at(Vector3 point, std::span<const std::size_t> candidates) const {
+  const auto seen = std::find_if(candidates.rbegin(), candidates.rend(), [&](auto k) { return shapes_[k].shape.contains(point); });
+  if (seen == candidates.rend()) return std::nullopt;
+  return *seen;
+}
+
+void ShapePainting::near(Vector3 point, double radius, std::vector<std::size_t>& candidates) const {
+  candidates.clear();
+  for (std::size_t k = 0; k < shapes_.size(); ++k)
+    if (shapes_[k].shape.may_touch(point, radius)) candidates.push_back(k);
 }
 
 bool ShapePainting::z_invariant() const {

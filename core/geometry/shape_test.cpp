@@ -116,6 +116,31 @@ TEST(ShapePainting, what_is_painted_later_covers_what_lies_below) {
   EXPECT_EQ(painting.at({60, 0, 0}), std::nullopt);
 }
 
+TEST(ShapePainting, among_the_near_ones_the_same_shape_is_seen) {
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> in(-1, 1);
+  ShapePainting painting;
+  for (int k = 0; k < 60; ++k) {
+    const Vector3 center{20 * in(random), 20 * in(random), 20 * in(random)};
+    const Frame frame = Frame::of({in(random), in(random), in(random)}, {in(random), in(random), in(random)});
+    if (k % 3 == 0) painting.paint({Shape::cylinder(center, 2, 3), 0, 1.0});
+    else if (k % 3 == 1) painting.paint({Shape::ellipsoid(center, {2, 3, 5}, frame), 0, 1.0});
+    else painting.paint({Shape::box(center, {2, 3, 1}, frame), 0, 1.0});
+  }
+  std::vector<std::size_t> near;
+  std::size_t seen = 0, fewer = 0;
+  for (int k = 0; k < 3000; ++k) {
+    const Vector3 middle{20 * in(random), 20 * in(random), 20 * in(random)};
+    const Vector3 point = middle + Vector3{0.5 * in(random), 0.5 * in(random), 0.5 * in(random)};
+    painting.near(middle, 0.9, near);
+    EXPECT_EQ(painting.at(point), painting.at(point, near));
+    seen += painting.at(point) ? 1 : 0;
+    fewer += near.size() < 30 ? 1 : 0;
+  }
+  EXPECT_GT(seen, 300u);
+  EXPECT_GT(fewer, 2900u);
+}
+
 TEST(ShapePainting, a_ray_past_everything_sees_nothing) {
   ShapePainting painting;
   painting.paint({Shape::ellipsoid({0, 0, 0}, {5, 5, 5}), 0, 1.0});

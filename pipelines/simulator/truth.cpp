@@ -1,6 +1,7 @@
 #include "pipelines/simulator/truth.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "core/parallel.h"
@@ -39,21 +40,31 @@ struct Sampler {
 
   void row(std::size_t z, std::size_t y) const {
     const ImageGrid& grid = scenario.header.grid;
-    const auto n = static_cast<std::size_t>(scenario.truth.samples);
-    const std::size_t along_z = scenario.phantom.painting.z_invariant() ? 1 : n;
+    const std::size_t n = per_side(), along_z = samples_along_z();
     const auto part = [](std::size_t i, std::size_t of) { return (static_cast<double>(i) + 0.5) / static_cast<double>(of) - 0.5; };
-    const double weight = 1 / static_cast<double>(n * n * along_z);
+    const double half_diagonal = std::hypot(grid.voxel_x, grid.voxel_y, along_z > 1 ? grid.voxel_z : 0) / 2;
+    const double z_center = slice_z(scenario.header, static_cast<double>(z)), y_center = static_cast<double>(y);
     std::vector<double> sum(truth.materials.size());
+    std::vector<std::size_t> near;
     for (std::size_t x = 0; x < grid.nx; ++x) {
       std::fill(sum.begin(), sum.end(), 0.0);
-      for (std::size_t i = 0; i < n * n * along_z; ++i) {
-        const Vector3 point{grid.x(static_cast<double>(x) + part(i % n, n)), grid.y(static_cast<double>(y) + part(i / n % n, n)),
-                            slice_z(scenario.header, static_cast<double>(z)) + grid.voxel_z * part(i / (n * n), along_z)};
-        if (const auto shape = scenario.phantom.painting.at(point))
-          for (std::size_t m = 0; m < sum.size(); ++m) sum[m] += weight * densities[*shape][m];
-      }
-      for (std::size_t m = 0; m < sum.size(); ++m) truth.density(m, z, y, x) = static_cast<float>(sum[m]);
+      const double x_center = static_cast<double>(x);
+      scenario.phantom.painting.near({grid.x(x_center), grid.y(y_center), z_center}, half_diagonal, near);
+      for (std::size_t i = 0; !near.empty() && i < n * n * along_z; ++i)
+        add({grid.x(x_center + part(i % n, n)), grid.y(y_center + part(i / n % n, n)),
+             z_center + grid.voxel_z * part(i / (n * n), along_z)},
+            near, sum);
+      for (std::size_t m = 0; m < sum.size(); ++m)
+        truth.density(m, z, y, x) = static_cast<float>(sum[m] / static_cast<double>(n * n * along_z));
     }
+  }
+
+ private:
+  std::size_t per_side() const { return static_cast<std::size_t>(scenario.truth.samples); }
+  std::size_t samples_along_z() const { return scenario.phantom.painting.z_invariant() ? 1 : per_side(); }
+  void add(Vector3 point, const std::vector<std::size_t>& near, std::vector<double>& sum) const {
+    const auto shape = scenario.phantom.painting.at(point, near);
+    for (std::size_t m = 0; shape && m < sum.size(); ++m) sum[m] += densities[*shape][m];
   }
 };
 
