@@ -107,5 +107,16 @@ TEST(Manual, every_property_is_explained) {
   }
 }
 
+TEST(ShippedChains, load_and_print_to_themselves) {
+  const PluginFolders plugins({COUNTERFLOW_PLUGIN_DIR});
+  std::size_t chains = 0;
+  for (const auto& file : std::filesystem::directory_iterator(COUNTERFLOW_SOURCE_DIR "/xml/chains")) {
+    const std::string text = print_chain(load_chain<float>(file.path(), plugins));
+    EXPECT_EQ(print_chain(parse_chain<double>(text, "printed.xml", plugins)), text) << file.path();
+    ++chains;
+  }
+  EXPECT_GE(chains, 1u);
+}
+
 }  // namespace
 }  // namespace counterflow
