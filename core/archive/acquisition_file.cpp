@@ -86,6 +86,9 @@ void AcquisitionFile::find_layout() {
   if (size != sizeof(float) && size != 2 * sizeof(float)) throw ArchiveError(where_ + ": acquisitions do not hold floats");
   unit_ = size == sizeof(float) ? 2 : 1;
   record_ = H5Tget_size(type.get());
+  constexpr std::size_t kLargestRecord = 65536;  // [byte]; libismrmrd's have 376
+  if (record_ > kLargestRecord)
+    throw ArchiveError(where_ + ": /dataset/data is damaged: acquisitions of " + std::to_string(record_) + " bytes");
   traj_at_ = member_offset(type.get(), "traj");
   data_at_ = member_offset(type.get(), "data");
 
