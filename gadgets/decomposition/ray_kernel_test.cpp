@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Dense>
+#include <algorithm>
+#include <cstdio>
 
 #include "core/kernel.h"
 #include "gadgets/decomposition/test_scene.h"
@@ -156,6 +158,44 @@ TEST(RayKernel, each_instruction_set_has_the_adjoint_of_the_plain_model) {
         expect_adjoint<double>(isa, c, bins, ++seed);
         expect_adjoint<float>(isa, c, bins, seed);
       }
+}
+
+// The same ridge, of weight 1/900 per squared attenuation length, in the objective and in the adjoint.
+TEST(RayKernel, rays_held_by_the_ridge_have_the_adjoint_of_the_ridge) {
+  const Scene scene({"water", "calcium", "iodine"}, 8);
+  const auto tables = tables_of<double>(scene);
+  const auto system = tables.system();
+  const BinWeights w = scene.weights();
+  std::mt19937_64 random(3);
+  Rays<double> rays(scene, 4096, 1e5, {30, 0, 0}, {40, 1, 0.1}, true, 0, random);
+  for (std::size_t i = 0; i < rays.count; ++i) {  // as a gadget does
+    const auto y = Rays<double>::column(rays.counts, rays.count, i);
+    if (*std::ranges::max_element(y) == 0) rays.fate[i] = kFailed;
+  }
+  auto solution = rays.solution();
+  solver<double>(best_isa())(system, settings<double>(), rays.data(), solution);
+  std::vector<double> bar(rays.density.size(), 1), counts_bar(rays.counts.size());
+  adjoiner<double>(best_isa())(system, settings<double>(), rays.data(), solution, {bar.data(), counts_bar.data(), nullptr, nullptr});
+  std::size_t held = 0, failed = 0;
+  for (std::size_t i = 0; i < rays.count; ++i) {
+    failed += rays.fate[i] == kFailed;
+    if (rays.fate[i] != kHeld) continue;
+    ++held;
+    PlainRay ray = rays.plain(scene, w, i, rays.density_of(i));
+    for (std::size_t m = 0; m < 3; ++m) {
+      const double ridge = 1 / (900 * system.unit[m] * system.unit[m]);
+      ray.gradient[m] += ridge * rays.density_of(i)[m];
+      ray.hessian[4 * m] += ridge;
+    }
+    EXPECT_LT(distance(ray), 1e-8);
+    const Eigen::VectorXd v = matrix(ray.hessian).ldlt().solve(Eigen::VectorXd::Ones(3));
+    for (std::size_t b = 0; b < 8; ++b) {
+      const double want = (ray.slope(b, 0) * v(0) + ray.slope(b, 1) * v(1) + ray.slope(b, 2) * v(2)) / ray.lambda[b];
+      EXPECT_NEAR(counts_bar[b * rays.count + i] / want, 1, 1e-6);
+    }
+  }
+  std::printf("of %zu rays of three materials with tens of counts: %zu held by the ridge, %zu without a finite optimum\n", rays.count, held, failed);
+  EXPECT_GT(held, 0u);
 }
 
 TEST(RayKernel, nothing_but_numbers_leaves_whatever_comes) {

@@ -10,7 +10,7 @@ namespace {
 constexpr double kLongestStep = 10;    // [attenuation lengths], sum over materials
 constexpr double kFarthest = 1000;     // [attenuation lengths] beyond this a lane is lost
 constexpr double kTrusted = 0.05;      // [sigma] shorter steps need no check of the objective
-constexpr double kFlat = 0.1;          // [sigma] where steps are this short, the data must say more than the ridge would
+constexpr double kFlat = 0.1;          // [sigma] where steps are this short, the data must say something in every direction
 
 template <class Real, std::size_t M>
 struct Problem {
@@ -21,7 +21,7 @@ struct Problem {
   bool non_negative = false;
   Real tolerance = 0;
   std::size_t iterations = 0;
-  bool must_inform = true;             // give up lanes that drift where the data say less than the ridge would: no finite optimum
+  bool must_inform = true;             // give up lanes that drift to where the data say next to nothing: no finite optimum
 };
 
 // Change of the objective from (a, lambda) to (b, lambda_b), within rounding, at most zero. The terms
@@ -83,12 +83,12 @@ Step<Real, M> free_step(const Vector<Real>* a, const Normal<Real, M>& n) {
   return s;
 }
 
-// Whether the Fisher matrix, less the ridge in all lanes, is positive definite.
+// Whether the data know every direction to better than 300 attenuation lengths, a tenth of the ridge's weight in sigmas.
 template <class Real, std::size_t M>
 Mask<Real> informed(const Problem<Real, M>& p, const Normal<Real, M>& n) {
   Vector<Real> matrix[kPairs<M>];
   for (std::size_t k = 0; k < kPairs<M>; ++k) matrix[k] = n.fisher[k];
-  for (std::size_t m = 0; m < M; ++m) matrix[pair<M>(m, m)] -= p.ridge[m] + ridge<Real>(p.system.unit[m]);
+  for (std::size_t m = 0; m < M; ++m) matrix[pair<M>(m, m)] -= p.ridge[m] + static_cast<Real>(0.01) * ridge<Real>(p.system.unit[m]);
   return Factor<Real, M>(matrix).positive;
 }
 
