@@ -74,9 +74,16 @@ Array<double, 2> fisher_information(const RayModel& ray);
 // Cramer-Rao bound: covariance F^-1 [g^2/cm^4]. Throws DataError where F is singular.
 Array<double, 2> cramer_rao_bound(const RayModel& ray);
 
-// The densities [g/cm^3] of the basis that attenuate most like a mixture: least squares of mu over the spectrum detected in all
-// bins behind `water_mm` of water, weighted by detected counts. For a mixture of the basis materials it is exact.
-std::vector<double> basis_equivalent(const SpectralSystem& system, const std::vector<std::string>& basis,
-                                     const std::string& mixture, double density, double water_mm = 200);
+// A material at a density [g/cm^3].
+struct Mixture {
+  std::string material;  // a text of find_material
+  double density = 0;
+};
+
+// [mixture][material] densities [g/cm^3] of the basis under which a mixture appears: those that the likelihood gives, from counts
+// without noise, to a slab of it (20 mm, thinner where that would let too little through) behind `behind_mm` of water. Exact for
+// mixtures of the basis materials themselves. Throws ConfigError where the bins cannot tell the basis materials apart.
+std::vector<std::vector<double>> basis_equivalents(const SpectralSystem& system, const std::vector<std::string>& basis,
+                                                   const std::vector<Mixture>& mixtures, double behind_mm);
 
 }  // namespace counterflow

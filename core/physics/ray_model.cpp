@@ -1,4 +1,4 @@
-// One ray of the counts model, its information, and what mixtures are in a basis.
+// One ray of the counts model and its information.
 #include <Eigen/Dense>
 #include <cmath>
 
@@ -85,30 +85,6 @@ Array<double, 2> cramer_rao_bound(const RayModel& ray) {
   Array<double, 2> bound({information.extent(0), information.extent(0)});
   Eigen::Map<Matrix>(bound.data(), n, n) = unit.asDiagonal() * solver.solve(Matrix::Identity(n, n)) * unit.asDiagonal();
   return bound;
-}
-
-std::vector<double> basis_equivalent(const SpectralSystem& system, const std::vector<std::string>& basis,
-                                     const std::string& mixture, double density, double water_mm) {
-  if (!(density >= 0)) throw ConfigError("expected a density of at least 0 g/cm3 of '" + mixture + "'");
-  std::vector<std::string> all = basis;
-  all.push_back("water");
-  all.push_back(mixture);
-  const CountsModel model(system, all);
-  const auto rows = static_cast<Eigen::Index>(model.energies().size()), columns = static_cast<Eigen::Index>(basis.size());
-  const Array<double, 2>& mu = model.attenuation();
-  Eigen::MatrixXd a(rows, columns);
-  Eigen::VectorXd y(rows);
-  for (Eigen::Index k = 0; k < rows; ++k) {
-    double detected = 0;
-    for (std::size_t b = 0; b < model.bins(); ++b) detected += std::max(0.0, model.nominal().weight(b, k));
-    const double root = std::sqrt(detected * std::exp(-mu(basis.size(), k) * water_mm * 0.1));
-    for (Eigen::Index m = 0; m < columns; ++m) a(k, m) = root * mu(m, k);
-    y(k) = root * density * mu(basis.size() + 1, k);
-  }
-  const Eigen::ColPivHouseholderQR<Eigen::MatrixXd> solver(a);
-  if (solver.rank() < columns) throw ConfigError("expected basis materials that attenuate differently");
-  const Eigen::VectorXd x = solver.solve(y);
-  return {x.data(), x.data() + x.size()};
 }
 
 }  // namespace counterflow

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numbers>
+#include <numeric>
 
 #include "core/parallel.h"
 #include "core/physics/counts_model.h"
@@ -10,21 +12,42 @@
 namespace counterflow {
 namespace {
 
-// Basis densities [material] of anything painted, found once for each kind.
+// Water-equivalent depth of the object in the middle of the image [mm]: the mean over directions.
+double depth_of(const Scenario& scenario) {
+  constexpr std::size_t kDirections = 36;
+  const double reach = scenario.phantom.painting.reach() + 1;
+  RayWorkspace workspace;
+  std::vector<double> areal_density(scenario.phantom.materials.size());
+  double sum = 0;
+  for (std::size_t k = 0; k < kDirections; ++k) {
+    const double angle = std::numbers::pi * static_cast<double>(k) / kDirections;
+    const Vector3 way{std::cos(angle), std::sin(angle), 0};
+    std::fill(areal_density.begin(), areal_density.end(), 0.0);
+    scenario.phantom.painting.integrate({{-reach * way.x, -reach * way.y, 0}, way}, workspace, areal_density);
+    sum += std::accumulate(areal_density.begin(), areal_density.end(), 0.0);
+  }
+  return 10 * sum / kDirections;
+}
+
+// Basis densities of anything painted, each kind once.
 class Equivalents {
  public:
-  explicit Equivalents(const Scenario& scenario) : scenario_(scenario) {}
-  const std::vector<double>& of(const std::string& material, double density) {
-    const auto [found, is_new] = known_.try_emplace({material, density});
-    if (is_new && density > 0)
-      found->second = basis_equivalent(scenario_.header.system, scenario_.truth.materials, material, density);
-    if (is_new && density == 0) found->second.assign(scenario_.truth.materials.size(), 0.0);
-    return found->second;
+  explicit Equivalents(const Scenario& scenario) {
+    std::vector<Mixture> mixtures;
+    const auto add = [&](const std::string& material, double density) {
+      if (known_.try_emplace({material, density}, mixtures.size()).second) mixtures.push_back({material, density});
+    };
+    for (const auto& shape : scenario.phantom.painting.shapes()) add(scenario.phantom.materials[shape.material], shape.density);
+    for (const auto& region : scenario.phantom.regions) add(region.material, region.density);
+    densities_ = basis_equivalents(scenario.header.system, scenario.truth.materials, mixtures, depth_of(scenario));
+  }
+  const std::vector<double>& of(const std::string& material, double density) const {
+    return densities_[known_.at({material, density})];
   }
 
  private:
-  const Scenario& scenario_;
-  std::map<std::pair<std::string, double>, std::vector<double>> known_;
+  std::map<std::pair<std::string, double>, std::size_t> known_;
+  std::vector<std::vector<double>> densities_;  // [kind][material]
 };
 
 // z of slice k: that of the detector row where each row is a slice.
@@ -75,7 +98,7 @@ Truth truth_of(const Scenario& scenario) {
   Truth truth;
   truth.materials = scenario.truth.materials;
   truth.density = Array<float, 4>({truth.materials.size(), grid.nz, grid.ny, grid.nx});
-  Equivalents equivalents(scenario);
+  const Equivalents equivalents(scenario);
   std::vector<std::vector<double>> densities;
   for (const auto& shape : scenario.phantom.painting.shapes())
     densities.push_back(equivalents.of(scenario.phantom.materials[shape.material], shape.density));

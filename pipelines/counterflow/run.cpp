@@ -1,0 +1,60 @@
+#include <chrono>
+#include <functional>
+#include <iostream>
+
+#include "core/archive/archive.h"
+#include "core/chain/plan.h"
+#include "core/engine/scan_run.h"
+#include "core/physics/detector_response.h"
+#include "core/server/pipe.h"
+#include "pipelines/counterflow/output.h"
+#include "pipelines/counterflow/progress.h"
+#include "pipelines/counterflow/verbs.h"
+
+namespace counterflow {
+namespace {
+
+struct Input {
+  ScanHeader header;
+  Source<float> next;
+};
+
+Input open_input(const std::string& name, const CommonOptions& common) {
+  if (name == "-") {
+    auto pipe = std::make_shared<PipeReader>(std::cin, common.data);
+    return {pipe->header(), [pipe] { return pipe->next<float>(); }};
+  }
+  auto archive = std::make_shared<ArchiveReader>(name, common.data);
+  return {archive->header(), [archive] { return archive->next<float>(); }};
+}
+
+}  // namespace
+
+void run(const RunOptions& options, const CommonOptions& common, std::ostream& out) {
+  const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
+  Input input = open_input(options.input, common);
+  prepare_response(input.header.system, common.cache);
+  Workers workers(common.threads);
+  ScanRun<float> run(chain, input.header, workers);
+  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), ""});
+  run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };
+
+  const auto started = std::chrono::steady_clock::now();
+  Progress progress(std::cerr, "views", input.header.geometry.views, common.quiet);
+  run.forward([&] {
+    auto view = input.next();
+    if (view.index() != 0 && !view_of(view).air) progress.at(view_of(view).index + 1);
+    return view;
+  });
+  progress.finish();
+  output->finish();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+
+  if (common.quiet || options.output == "-") return;
+  for (const auto& [stage, remark] : run.report())
+    if (remark.count > 0) out << stage << ": " << remark.text << ": " << remark.count << " of " << remark.of << "\n";
+  out << options.output << ": " << input.header.geometry.views << " views in " << number_text(std::round(took.count() * 100) / 100)
+      << " s\n";
+}
+
+}  // namespace counterflow
