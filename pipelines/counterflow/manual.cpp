@@ -24,21 +24,33 @@ std::string types_text(const Stage<float>& stage) {
   return fmt::format("{}, {} -> {}", form_name(stage.form()), message_name(stage.in()), message_name(stage.out()));
 }
 
-// Long lines of prose broken at spaces; formulas and XML, which are indented or begin with '<', stay as they are.
+// A paragraph broken at spaces.
+std::string wrapped_paragraph(const std::string& paragraph) {
+  std::string out, line;
+  for (const auto& word : words(paragraph)) {
+    if (!line.empty() && line.size() + 1 + word.size() > kWidth) {
+      out += line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return line.empty() ? out : out + line + "\n";
+}
+
+// Prose is wrapped; formulas and XML, which are indented or begin with '<', stay as they are.
 std::string wrapped(const std::string& text) {
   std::istringstream in(text);
-  std::string out;
+  std::string out, paragraph;
   for (std::string line; std::getline(in, line);) {
-    const bool prose = !line.starts_with(' ') && !line.starts_with('<');
-    while (prose && line.size() > kWidth) {
-      const std::size_t space = line.rfind(' ', kWidth);
-      if (space == std::string::npos || space == 0) break;
-      out += line.substr(0, space) + "\n";
-      line.erase(0, space + 1);
+    const bool prose = !line.empty() && !line.starts_with(' ') && !line.starts_with('<');
+    if (prose) {
+      paragraph += line + " ";
+      continue;
     }
-    out += line + "\n";
+    out += wrapped_paragraph(paragraph) + line + "\n";
+    paragraph.clear();
   }
-  return out;
+  return out + wrapped_paragraph(paragraph);
 }
 
 std::string range_text(const PropertyDoc& doc) {
