@@ -62,7 +62,7 @@ std::unique_ptr<Output> open_output(const std::string& target, const Chain<float
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
     if (chain.leaves(k)) leaves.push_back(k);
   const auto gives = [&](std::size_t k, std::size_t type) { return chain.stages[k]->out() == type; };
-  constexpr std::size_t image = message_index<float, Image<float>>(), paths = message_index<float, PathLengths<float>>();
+  const std::size_t image = message_index<float, Image<float>>(), paths = message_index<float, PathLengths<float>>();
   const bool images = !leaves.empty() && std::all_of(leaves.begin(), leaves.end(), [&](auto k) { return gives(k, image); });
   if (images && target == "-") return std::make_unique<PipeOutput>(header, origin);
   if (images) return std::make_unique<ImageOutput>(target, origin);
