@@ -104,7 +104,7 @@ void draw_tile(Picture& picture, long left, long top, Size size, const Tile& til
   std::string title = tile.grey.name + (tile.overlay ? " + " + tile.overlay->name : "");
   std::ranges::replace(title, '_', ' ');
   draw_text(picture, {x, baseline}, title, kTitle, kLetters);
-  draw_text(picture, {x + static_cast<double>(size.width), baseline}, tile.caption, kText, kQuiet, Align::right);
+  draw_text(picture, {x + static_cast<double>(size.width) - 4, baseline}, tile.caption, kText, kQuiet, Align::right);
   const long image_top = top + kHead;
   draw_image(picture, left, image_top, size, tile);
   draw_scale_bar(picture, left, image_top, size, tile.grey);
@@ -129,6 +129,26 @@ Window percentiles(const std::vector<float>& values, double low, double high) {
   const double least = std::max(0.02 * std::max(std::abs(window.low), std::abs(window.high)), 1e-9);
   if (window.high - window.low < least) window = {window.low - least, window.low + least};
   return window;
+}
+
+Slice smoothed(Slice slice) {
+  constexpr double kWeights[] = {1.0 / 16, 4.0 / 16, 6.0 / 16, 4.0 / 16, 1.0 / 16};
+  // Along lines of n pixels `step` apart; border pixels are repeated.
+  const auto filter = [&](std::size_t lines, std::size_t line_step, std::size_t n, std::size_t step) {
+    const std::vector<float> from = slice.value;
+    for (std::size_t line = 0; line < lines; ++line)
+      for (std::size_t i = 0; i < n; ++i) {
+        double sum = 0;
+        for (std::size_t k = 0; k < 5; ++k) {
+          const std::size_t at = std::clamp(i + k, std::size_t{2}, n + 1) - 2;
+          sum += kWeights[k] * static_cast<double>(from[line * line_step + at * step]);
+        }
+        slice.value[line * line_step + i * step] = static_cast<float>(sum);
+      }
+  };
+  filter(slice.ny, slice.nx, slice.nx, 1);
+  filter(slice.nx, 1, slice.ny, slice.nx);
+  return slice;
 }
 
 Picture draw_panel(const std::vector<Tile>& tiles) {

@@ -33,6 +33,9 @@ struct Tile {
 // From the part `low` to the part `high` (0 to 1) of the sorted values; non-finite ones do not count. Never empty.
 Window percentiles(const std::vector<float>& values, double low, double high);
 
+// Binomial filter of 5 x 5 pixels: the noise of a filtered backprojection is mostly finer than that.
+Slice smoothed(Slice slice);
+
 // Tiles in rows; small images are enlarged by a whole number, smoothly.
 Picture draw_panel(const std::vector<Tile>& tiles);
 

@@ -124,6 +124,18 @@ TEST(Panel, an_overlay_colours_only_where_there_is_some) {
   EXPECT_GT(with.red, with.blue + 0.1);
 }
 
+TEST(Smoothing, keeps_constants_and_spreads_a_point_by_binomial_weights) {
+  Slice slice{"", "", 7, 5, 1, 1, std::vector<float>(35, 2.0F)};
+  EXPECT_THAT(smoothed(slice).value, ::testing::Each(::testing::FloatNear(2, 1e-6F)));
+  slice.value.assign(35, 0.0F);
+  slice.value[2 * 7 + 3] = 256;
+  const auto out = smoothed(slice).value;
+  EXPECT_FLOAT_EQ(out[2 * 7 + 3], 36);
+  EXPECT_FLOAT_EQ(out[2 * 7 + 4], 24);
+  EXPECT_FLOAT_EQ(out[3 * 7 + 5], 4);
+  EXPECT_FLOAT_EQ(out[0], 0);
+}
+
 TEST(Percentiles, leave_out_what_is_not_finite_and_are_never_empty) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Window w = percentiles({nan, 3, 1, 2, 5, 4}, 0.25, 1);

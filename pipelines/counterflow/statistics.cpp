@@ -117,15 +117,14 @@ ImageSeries made_monoenergetic(const ImageSeries& materials) {
 
 int places_of(const std::string& unit) { return unit == "HU" ? 1 : unit == "mg/mL" ? 3 : 4; }
 
+// Zero where it would be written "-0.0".
+double without_minus_zero(double value, int places) { return std::abs(value) < 0.5 * std::pow(10, -places) ? 0.0 : value; }
+
 std::string number_or_dash(const std::optional<double>& value, int places) {
-  return value ? fmt::format("{:.{}f}", *value, places) : "-";
+  return value ? fmt::format("{:.{}f}", without_minus_zero(*value, places), places) : "-";
 }
 
-// With its sign, but no "-0.0".
-std::string signed_text(double value, int places) {
-  const bool zero = std::abs(value) < 0.5 * std::pow(10, -places);
-  return fmt::format("{:+.{}f}", zero ? 0.0 : value, places);
-}
+std::string signed_text(double value, int places) { return fmt::format("{:+.{}f}", without_minus_zero(value, places), places); }
 
 std::optional<double> ratio(const Measurement& m) {
   return m.bound && *m.bound > 0 ? std::optional(m.noise / *m.bound) : std::nullopt;
@@ -137,8 +136,8 @@ void print_region(const Measurement& m, std::size_t name_width, int places, std:
     return;
   }
   const std::string error = m.truth ? signed_text(m.mean - *m.truth, places) : "-";
-  out << fmt::format("  {:<{}}{:>11}{:>11.{}f}{:>11}{:>11.{}f}{:>11}{:>13}\n", m.region.name, name_width,
-                     number_or_dash(m.truth, places), m.mean, places, error, m.noise, places, number_or_dash(m.bound, places),
+  out << fmt::format("  {:<{}}{:>11}{:>11}{:>11}{:>11.{}f}{:>11}{:>13}\n", m.region.name, name_width,
+                     number_or_dash(m.truth, places), number_or_dash(m.mean, places), error, m.noise, places, number_or_dash(m.bound, places),
                      number_or_dash(ratio(m), 2));
 }
 

@@ -97,19 +97,23 @@ Tile tile_of(Slice slice, const ViewOptions& options) {
   return tile;
 }
 
+// Images first, then their noise, which is shown from 0 on.
 std::vector<Tile> all_tiles(const std::vector<ImageSeries>& all, const ViewOptions& options) {
   const bool has_hu = std::ranges::any_of(all, [](const ImageSeries& s) { return s.channels.unit == "HU"; });
   ViewOptions without_window = options;
   without_window.window.reset();
-  std::vector<Tile> tiles;
+  std::vector<Tile> tiles, noise;
   for (const ImageSeries& series : all) {
-    const bool windowed = series.channels.quantity != "noise" && (!has_hu || series.channels.unit == "HU");
+    const bool windowed = !has_hu || series.channels.unit == "HU";
     for (std::size_t c = 0; c < series.channels.names.size(); ++c)
-      tiles.push_back(tile_of(slice_of(series, c, options), windowed ? options : without_window));
-    if (series.channels.quantity == "noise")
-      for (std::size_t k = tiles.size() - series.channels.names.size(); k < tiles.size(); ++k)
-        tiles[k].window = {0, percentiles(tiles[k].grey.value, 0, 0.995).high};
+      if (series.channels.quantity == "noise") {
+        noise.push_back(tile_of(slice_of(series, c, options), without_window));
+        noise.back().window = {0, percentiles(noise.back().grey.value, 0, 0.995).high};
+      } else {
+        tiles.push_back(tile_of(slice_of(series, c, options), windowed ? options : without_window));
+      }
   }
+  tiles.insert(tiles.end(), noise.begin(), noise.end());
   return tiles;
 }
 
@@ -126,7 +130,7 @@ std::vector<Tile> tiles_of(const std::vector<ImageSeries>& series, const ViewOpt
   else tiles = all_tiles(series, options);
   if (!options.overlay.empty()) {
     Tile& tile = tiles.front();
-    tile.overlay = named_slice(series, options.overlay, options);
+    tile.overlay = smoothed(named_slice(series, options.overlay, options));
     tile.overlay_window = {0, percentiles(tile.overlay->value, 0, 0.997).high};
     if (!(tile.overlay_window.high > 0)) tile.overlay_window.high = 1;
   }
