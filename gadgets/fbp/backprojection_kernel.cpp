@@ -109,9 +109,12 @@ inline void locate_as(const Backprojection<Real>& job, Lanes<Real>& lanes, Acros
 template <class Real, class Across, class Along>
 inline void locate(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
   switch (job.rays) {
-    case Rays::arc: return locate_as<Rays::arc>(job, lanes, across, along);
-    case Rays::flat: return locate_as<Rays::flat>(job, lanes, across, along);
-    case Rays::parallel: return locate_as<Rays::parallel>(job, lanes, across, along);
+    case Rays::arc:
+      return locate_as<Rays::arc>(job, lanes, across, along);
+    case Rays::flat:
+      return locate_as<Rays::flat>(job, lanes, across, along);
+    case Rays::parallel:
+      return locate_as<Rays::parallel>(job, lanes, across, along);
   }
 }
 
@@ -238,11 +241,16 @@ struct Bytes {
 template <class Real, class Call>
 inline void by_group(std::size_t block, Call&& call) {
   switch (block * sizeof(Real)) {
-    case sizeof(Real): return call(Bytes<sizeof(Real)>());
-    case 2 * sizeof(Real): return call(Bytes<2 * sizeof(Real)>());
-    case 4 * sizeof(Real): return call(Bytes<4 * sizeof(Real)>());
-    case 8 * sizeof(Real): return call(Bytes<8 * sizeof(Real)>());
-        default: return call(Bytes<64>());
+    case sizeof(Real):
+      return call(Bytes<sizeof(Real)>());
+    case 2 * sizeof(Real):
+      return call(Bytes<2 * sizeof(Real)>());
+    case 4 * sizeof(Real):
+      return call(Bytes<4 * sizeof(Real)>());
+    case 8 * sizeof(Real):
+      return call(Bytes<8 * sizeof(Real)>());
+    default:
+      return call(Bytes<64>());
   }
 }
 

@@ -17,17 +17,17 @@ enum class Rays { arc, flat, parallel };
 template <class Real>
 struct Backprojection {
   Rays rays = Rays::arc;
-  Real radius = 0;                  // source to isocenter [mm]
-  Real scale = 0;                   // columns per radian (arc), per unit tangent (flat), per mm (parallel)
-  Real centre = 0;                  // place of the central ray [guarded column]
-  Real last = 0;                    // columns + 1
-  const Real* cosine = nullptr;     // [view] of the source angle; readable up to a multiple of kLanes
+  Real radius = 0;               // source to isocenter [mm]
+  Real scale = 0;                // columns per radian (arc), per unit tangent (flat), per mm (parallel)
+  Real centre = 0;               // place of the central ray [guarded column]
+  Real last = 0;                 // columns + 1
+  const Real* cosine = nullptr;  // [view] of the source angle; readable up to a multiple of kLanes
   const Real* sine = nullptr;
   std::size_t views = 0;
-  std::size_t block = 1;            // slice-materials, padded (padded_block)
-  std::size_t row_stride = 0;       // elements a view: (columns + 3) block
-  const Real* x = nullptr;          // [nx] of pixels [mm]; readable for kLanes beyond
-  const Real* y = nullptr;          // [ny]
+  std::size_t block = 1;       // slice-materials, padded (padded_block)
+  std::size_t row_stride = 0;  // elements a view: (columns + 3) block
+  const Real* x = nullptr;     // [nx] of pixels [mm]; readable for kLanes beyond
+  const Real* y = nullptr;     // [ny]
   std::size_t nx = 0;
 };
 

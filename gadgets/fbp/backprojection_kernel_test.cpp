@@ -73,7 +73,10 @@ void plain(const Case<Real>& c, Use&& use) {
 template <class Real>
 void expect_near(const std::vector<Real>& a, const std::vector<double>& b, double tolerance) {
   double worst = 0, scale = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i])), scale = std::max(scale, std::abs(b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    worst = std::max(worst, std::abs(a[i] - b[i]));
+    scale = std::max(scale, std::abs(b[i]));
+  }
   EXPECT_LT(worst, tolerance * scale);
 }
 
@@ -88,7 +91,8 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
   plain(c, [&](std::size_t, std::size_t pixel, std::size_t at, double low, double high) {
     for (std::size_t s = 0; s < block; ++s) expected[pixel + s] += low * c.rows[at + s] + high * c.rows[at + block + s];
   });
-  choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa)(c.job, c.tile, c.rows.data(), image.data());
+  const auto gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa);
+  gather(c.job, c.tile, c.rows.data(), image.data());
   expect_near(image, expected, tolerance);
 
   image = c.image;
@@ -97,17 +101,21 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
     for (std::size_t s = 0; s < block; ++s)
       expected[pixel + s] += low * low * c.rows[at + s] + high * high * c.rows[at + block + s] + 2 * low * high * c.cross[at + s];
   });
-  choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance, kernel_avx512::gather_variance,
-                   isa)(c.job, c.tile, c.rows.data(), c.cross.data(), image.data());
+  choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance, kernel_avx512::gather_variance, isa)(
+      c.job, c.tile, c.rows.data(), c.cross.data(), image.data());
   expect_near(image, expected, tolerance);
 
   c.job.views = 1;
   std::vector<Real> row(c.rows.begin(), c.rows.begin() + static_cast<std::ptrdiff_t>(c.job.row_stride));
   expected.assign(row.begin(), row.end());
   plain(c, [&](std::size_t, std::size_t pixel, std::size_t at, double low, double high) {
-    for (std::size_t s = 0; s < block; ++s) expected[at + s] += low * c.image[pixel + s], expected[at + block + s] += high * c.image[pixel + s];
+    for (std::size_t s = 0; s < block; ++s) {
+      expected[at + s] += low * c.image[pixel + s];
+      expected[at + block + s] += high * c.image[pixel + s];
+    }
   });
-  choose<Gather>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa)(c.job, c.tile, c.image.data(), row.data());
+  const auto scatter = choose<Gather>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa);
+  scatter(c.job, c.tile, c.image.data(), row.data());
   expect_near(row, expected, tolerance);
 }
 
@@ -117,7 +125,8 @@ void compare_all(double tolerance) {
   for (Isa isa : available_isas())
     for (Rays rays : {Rays::arc, Rays::flat, Rays::parallel})
       for (std::size_t slices : {1, 2, 3, 5, 9, 16, 17, 40}) {
-        SCOPED_TRACE(::testing::Message() << "isa " << static_cast<int>(isa) << " rays " << static_cast<int>(rays) << " slices " << slices);
+        SCOPED_TRACE(::testing::Message() << "isa " << static_cast<int>(isa) << " rays " << static_cast<int>(rays) << " slices "
+                                          << slices);
         compare(isa, Case<Real>(rays, slices, random), tolerance);
       }
 }

@@ -127,7 +127,11 @@ void WholeScan(benchmark::State& state) {
   }
   count_updates(state, 512. * 512 * 984 * static_cast<double>(h.geometry.rows));
 }
-BENCHMARK(WholeScan)->ArgNames({"beam", "slices", "threads"})->ArgsProduct({{0, 1}, {1, 16}, {1, 2}})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(WholeScan)
+    ->ArgNames({"beam", "slices", "threads"})
+    ->ArgsProduct({{0, 1}, {1, 16}, {1, 2}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace counterflow

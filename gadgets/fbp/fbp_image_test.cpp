@@ -66,8 +66,10 @@ TEST(FilteredBackprojection, a_thin_wire_is_found_at_its_place_in_every_geometry
           g.angle_step = sense * range / 500;
           const auto fbp = gadget<double>({{"centre_x", "72"}, {"centre_y", "-43"}});
           const auto [x, y] = centroid(image_of(fbp, header(g, 33, voxel), {wire}));
-          EXPECT_NEAR(x, wire.x, 0.05 * voxel) << beam_name(beam) << " offset " << offset << " sense " << sense << " range " << range;
-          EXPECT_NEAR(y, wire.y, 0.05 * voxel) << beam_name(beam) << " offset " << offset << " sense " << sense << " range " << range;
+          SCOPED_TRACE(::testing::Message() << beam_name(beam) << " offset " << offset << " sense " << sense << " range "
+                                            << range);
+          EXPECT_NEAR(x, wire.x, 0.05 * voxel);
+          EXPECT_NEAR(y, wire.y, 0.05 * voxel);
         }
 }
 

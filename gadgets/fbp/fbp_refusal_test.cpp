@@ -26,14 +26,18 @@ const ScanHeader kHeader = header(geometry(Beam::fan_arc, 24, 20), 16, 4);
 TEST(FilteredBackprojectionRefuses, cone_beams) {
   ScanHeader h = kHeader;
   h.geometry.beam = Beam::cone_flat;
-  EXPECT_THAT(refusal<ConfigError>([&] { gadget<float>().begin({}, h); }), HasSubstr("expected geometry fan-arc, fan-flat or parallel, got cone-flat"));
+  EXPECT_THAT(refusal<ConfigError>([&] { gadget<float>().begin({}, h); }),
+              HasSubstr("expected geometry fan-arc, fan-flat or parallel, got cone-flat"));
 }
 
 TEST(FilteredBackprojectionRefuses, an_image_without_voxels_and_one_beyond_the_source) {
   ScanHeader h = kHeader;
   h.grid.nx = 0;
   EXPECT_THAT(refusal<ConfigError>([&] { gadget<float>().begin({}, h); }), HasSubstr("set nx, ny and voxel"));
-  EXPECT_THAT(refusal<ConfigError>([&] { gadget<float>({{"voxel", "60"}}).begin({}, kHeader); }), HasSubstr("within the source's circle"));
+  EXPECT_THAT(refusal<ConfigError>([&] {
+                gadget<float>({{"voxel", "60"}}).begin({}, kHeader);
+              }),
+              HasSubstr("within the source's circle"));
 }
 
 TEST(FilteredBackprojectionRefuses, misspelt_windows_and_properties) {
@@ -48,7 +52,8 @@ TEST(FilteredBackprojectionRefuses, views_of_another_shape_without_channels_or_w
   auto state = fbp.begin({}, kHeader);
   auto wrong = good;
   wrong.areal_density = Array<float, 3>({1, 1, 23});
-  EXPECT_THAT(refusal<DataError>([&] { fbp.add({}, state, wrong); }), HasSubstr("view 3: expected path lengths [channel,row,column] = [1,1,24], got [1,1,23]"));
+  EXPECT_THAT(refusal<DataError>([&] { fbp.add({}, state, wrong); }),
+              HasSubstr("view 3: expected path lengths [channel,row,column] = [1,1,24], got [1,1,23]"));
   wrong = good;
   wrong.channels = nullptr;
   EXPECT_THAT(refusal<DataError>([&] { fbp.add({}, state, wrong); }), HasSubstr("channels"));
@@ -70,7 +75,9 @@ TEST(FilteredBackprojectionRefuses, a_scan_that_ends_early) {
 TEST(FilteredBackprojectionRefuses, noise_without_covariance) {
   const auto fbp = gadget<float>({{"noise", "true"}});
   auto state = fbp.begin({}, kHeader);
-  EXPECT_THAT(refusal<DataError>([&] { fbp.add({}, state, view_of<float>(kHeader.geometry, 0, {{{0, 0, 20, 1}}})); }),
+  EXPECT_THAT(refusal<DataError>([&] {
+                fbp.add({}, state, view_of<float>(kHeader.geometry, 0, {{{0, 0, 20, 1}}}));
+              }),
               HasSubstr("set covariance=\"true\" on the decomposition"));
 }
 

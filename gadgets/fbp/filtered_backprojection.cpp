@@ -17,8 +17,7 @@ std::string shape_text(const std::array<std::size_t, N>& shape) {
 
 std::shared_ptr<const Channels> image_channels(const View& view, const std::shared_ptr<const Channels>& of_rows) {
   if (!of_rows) throw DataError(at_view(view) + "path lengths must say what their channels are (PathLengths::channels)");
-  if (of_rows->quantity == "line_integral")
-    return std::make_shared<Channels>(Channels{"attenuation", "1/cm", of_rows->names});
+  if (of_rows->quantity == "line_integral") return std::make_shared<Channels>(Channels{"attenuation", "1/cm", of_rows->names});
   return std::make_shared<Channels>(Channels{"density", "g/cm^3", of_rows->names});
 }
 
@@ -40,7 +39,8 @@ void check(const fbp::Reconstruction<Real>& reconstruction, std::size_t channels
     throw DataError(at_view(x.view) + "expected path lengths [channel,row,column] = " + shape_text(expected) + ", got " +
                     shape_text(x.areal_density.shape()));
   if (!finite<Real>(x.areal_density.values()))
-    throw DataError(at_view(x.view) + "expected finite path lengths, got NaN or infinity; the gadget before must give every ray a value");
+    throw DataError(at_view(x.view) + "expected finite path lengths, got NaN or infinity; the gadget before must give every ray" +
+                    " a value");
 }
 
 // Makes room at the first view, whose channels rule.
@@ -63,8 +63,8 @@ void keep_variance(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
   const std::size_t channels = x.areal_density.extent(0), pairs = channels * (channels + 1) / 2;
   const std::array<std::size_t, 3> expected{pairs, x.areal_density.extent(1), x.areal_density.extent(2)};
   if (x.covariance.shape() != expected)
-    throw DataError(at_view(x.view) + "noise=\"true\" expected a covariance [pair,row,column] = " + shape_text(expected) + ", got " +
-                    (x.covariance.empty() ? "none" : shape_text(x.covariance.shape())) +
+    throw DataError(at_view(x.view) + "noise=\"true\" expected a covariance [pair,row,column] = " + shape_text(expected) +
+                    ", got " + (x.covariance.empty() ? "none" : shape_text(x.covariance.shape())) +
                     "; set covariance=\"true\" on the decomposition");
   auto to = state.batch.variance.block(state.batch.angles.size()).begin();
   for (std::size_t c = 0; c < channels; ++c) {
@@ -92,13 +92,15 @@ Array<Real, 4> noise_of(const fbp::Accumulator<Real>& state, std::size_t slice) 
 template <class Real>
 void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
   visit("window", window_, {.unit = "", .text = "window on the ramp filter", .choices = fbp::windows()});
-  visit("cutoff", cutoff_, {.unit = "1", .text = "frequency where the window ends, of the detector's Nyquist frequency", .min = 0.01, .max = 1});
+  visit("cutoff", cutoff_,
+        {.unit = "1", .text = "frequency where the window ends, of the detector's Nyquist frequency", .min = 0.01, .max = 1});
   visit("nx", nx_, {.unit = "1", .text = "voxels along x; 0: as the header asks", .min = 0, .max = 65536});
   visit("ny", ny_, {.unit = "1", .text = "voxels along y; 0: as the header asks", .min = 0, .max = 65536});
   visit("voxel", voxel_, {.unit = "mm", .text = "voxel size in x and y; 0: as the header asks", .min = 0});
   visit("centre_x", centre_x_, {.unit = "mm", .text = "x of the image's centre from the isocenter"});
   visit("centre_y", centre_y_, {.unit = "mm", .text = "y of the image's centre from the isocenter"});
-  visit("noise", noise_, {.unit = "", .text = "also give the standard deviation of each voxel, from the covariance of the path lengths"});
+  visit("noise", noise_,
+        {.unit = "", .text = "also give the standard deviation of each voxel, from the covariance of the path lengths"});
 }
 
 template <class Real>
@@ -128,8 +130,8 @@ typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin
   const ScanGeometry& g = header.geometry;
   g.check();
   if (!g.is_fan() && g.beam != Beam::parallel)
-    throw ConfigError("FilteredBackprojection: expected geometry fan-arc, fan-flat or parallel, got " + std::string(beam_name(g.beam)) +
-                      "; a narrow cone may be declared as a fan, each row a slice");
+    throw ConfigError("FilteredBackprojection: expected geometry fan-arc, fan-flat or parallel, got " +
+                      std::string(beam_name(g.beam)) + "; a narrow cone may be declared as a fan, each row a slice");
   const ImageGrid grid = this->grid(header);
   if (grid.nx == 0 || grid.ny == 0 || !(grid.voxel_x > 0) || !(grid.voxel_y > 0))
     throw ConfigError("FilteredBackprojection: expected an image of at least one voxel, got " + std::to_string(grid.nx) + " x " +
@@ -184,8 +186,8 @@ void FilteredBackprojection<Real>::end(const Params&, State& state, const std::f
                     "; the scan ended early or the header's number of views is wrong");
   flush(state);
   for (std::size_t slice = 0; slice < g.rows; ++slice)
-    emit(Out{state.last, state.reconstruction->slices(state.image, slice, 1), noise_of(state, slice), state.reconstruction->grid(), slice,
-             state.channels});
+    emit(Out{state.last, state.reconstruction->slices(state.image, slice, 1), noise_of(state, slice),
+             state.reconstruction->grid(), slice, state.channels});
 }
 
 template <class Real>
@@ -215,8 +217,8 @@ typename FilteredBackprojection<Real>::Cotangent FilteredBackprojection<Real>::a
     const auto& shape = bar->value.shape();
     if (z.channels == 0) z = r.zero_volume(shape[0]);
     if (shape[0] != z.channels || shape[2] != r.grid().ny || shape[3] != r.grid().nx || bar->slice + shape[1] > r.geometry().rows)
-      throw DataError("FilteredBackprojection: a cotangent of shape " + shape_text(shape) + " for slice " + std::to_string(bar->slice) +
-                      " is not that of an image it gave");
+      throw DataError("FilteredBackprojection: a cotangent of shape " + shape_text(shape) + " for slice " +
+                      std::to_string(bar->slice) + " is not that of an image it gave");
     r.set_slices(bar->value, bar->slice, z);
   }
   return z;

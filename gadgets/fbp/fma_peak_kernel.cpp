@@ -13,7 +13,7 @@ typedef float Vector __attribute__((vector_size(16)));
 std::size_t multiply_adds(std::size_t rounds, float* sink) {
   constexpr std::size_t kChains = 12;  // independent: more than latency x units
   Vector sum[kChains];
-  for (std::size_t c = 0; c < kChains; ++c) sum[c] = Vector{} + *sink * static_cast<float>(c);  // all different, or they are merged
+  for (std::size_t c = 0; c < kChains; ++c) sum[c] = Vector{} + *sink * static_cast<float>(c);  // equal ones would be merged
   const Vector a = Vector{} + *sink, b = Vector{} + 1e-6f;
   for (std::size_t i = 0; i < rounds; ++i)
     for (std::size_t c = 0; c < kChains; ++c) sum[c] = sum[c] * a + b;

@@ -14,10 +14,10 @@ namespace counterflow::fbp {
 
 struct FilterSettings {
   std::size_t columns = 0;
-  double arc_spacing = 0;          // dg [rad]; 0: a straight row
-  std::string window = "hann";     // one of windows()
-  double cutoff = 1;               // of Nyquist's frequency
-  bool variance = false;           // tables for variances() too
+  double arc_spacing = 0;       // dg [rad]; 0: a straight row
+  std::string window = "hann";  // one of windows()
+  double cutoff = 1;            // of Nyquist's frequency
+  bool variance = false;        // tables for variances() too
 };
 
 const std::vector<std::string>& windows();
@@ -37,8 +37,8 @@ class RampFilter {
   ~RampFilter();
   RampFilter(RampFilter&&) noexcept;
 
-  Rows rows() const;                           // storage for one transform
-  void filter(Rows& rows) const;               // value[0, columns) is replaced by its convolution with h
+  Rows rows() const;              // storage for one transform
+  void filter(Rows& rows) const;  // value[0, columns) is replaced by its convolution with h
   // value = variances of the columns in: variance[k] = sum_j h(k-j)^2 v_j, neighbour[k] = sum_j h(k-j) h(k+1-j) v_j, which is
   // the covariance of k and k+1.
   void variances(Rows& variance, Rows& neighbour) const;

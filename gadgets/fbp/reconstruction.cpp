@@ -22,7 +22,8 @@ FilterSettings for_geometry(FilterSettings settings, const ScanGeometry& g) {
 }
 
 template <class Real>
-void write_columns(const std::vector<std::complex<Real>>& pair, std::size_t columns, std::size_t block, Real* first, Real* second) {
+void write_columns(const std::vector<std::complex<Real>>& pair, std::size_t columns, std::size_t block, Real* first,
+                   Real* second) {
   for (std::size_t k = 0; k < columns; ++k) first[(k + 1) * block] = pair[k].real();
   if (second)
     for (std::size_t k = 0; k < columns; ++k) second[(k + 1) * block] = pair[k].imag();
@@ -32,8 +33,12 @@ void write_columns(const std::vector<std::complex<Real>>& pair, std::size_t colu
 
 template <class Real>
 Reconstruction<Real>::Reconstruction(const ScanGeometry& geometry, const ImageGrid& grid, FilterSettings filter)
-    : geometry_(geometry), grid_(grid), weights_(geometry), filter_(for_geometry(std::move(filter), geometry)),
-      x_(grid.nx + kLanes), y_(grid.ny) {
+    : geometry_(geometry),
+      grid_(grid),
+      weights_(geometry),
+      filter_(for_geometry(std::move(filter), geometry)),
+      x_(grid.nx + kLanes),
+      y_(grid.ny) {
   for (std::size_t i = 0; i < grid.nx; ++i) x_[i] = static_cast<Real>(grid.x(static_cast<double>(i)));
   for (std::size_t j = 0; j < grid.ny; ++j) y_[j] = static_cast<Real>(grid.y(static_cast<double>(j)));
 }
@@ -132,9 +137,10 @@ void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const 
   job.views = angles.size();
   using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
   using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
-  Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));
-  Variance* const spread = choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance,
-                                            kernel_avx512::gather_variance);
+  Gather* const gather =
+      choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));
+  Variance* const spread =
+      choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance, kernel_avx512::gather_variance);
   const std::size_t across = (grid_.nx + kTile - 1) / kTile, down = (grid_.ny + kTile - 1) / kTile;
   parallel_chunks(across * down, kTilesAChunk, [&](std::size_t begin, std::size_t end) {
     for (std::size_t t = begin; t < end; ++t) {

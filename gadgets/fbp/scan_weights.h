@@ -24,11 +24,11 @@ class Redundancy {
   double range() const { return range_; }
 
  private:
-  double range_;        // A
-  double periods_ = 0;  // m; 0: Parker
-  double excess_ = 0;   // e
-  double share_ = 1;    // of a ray where every period counts
-  double half_fan_ = 0; // of the virtual fan (A - pi) / 2
+  double range_;         // A
+  double periods_ = 0;   // m; 0: Parker
+  double excess_ = 0;    // e
+  double share_ = 1;     // of a ray where every period counts
+  double half_fan_ = 0;  // of the virtual fan (A - pi) / 2
 };
 
 // Everything that multiplies a row before the filter, whose kernel is that of a spacing of 1:

@@ -57,7 +57,9 @@ inline double line_integral(const ScanGeometry& g, double angle, double k, const
   return sum;
 }
 
-inline double angle_of(const ScanGeometry& g, std::size_t view) { return g.first_angle + static_cast<double>(view) * g.angle_step; }
+inline double angle_of(const ScanGeometry& g, std::size_t view) {
+  return g.first_angle + static_cast<double>(view) * g.angle_step;
+}
 
 // One view: channel c shows objects[c] in every row, each column the mean of `rays` rays.
 template <class Real>
@@ -72,7 +74,8 @@ PathLengths<Real> view_of(const ScanGeometry& g, std::size_t view, const std::ve
   for (std::size_t c = 0; c < objects.size(); ++c)
     for (std::size_t k = 0; k < g.columns; ++k) {
       double mean = 0;
-      for (int i = 0; i < rays; ++i) mean += line_integral(g, x.view.angle, static_cast<double>(k) + (i + 0.5) / rays - 0.5, objects[c]) / rays;
+      for (int i = 0; i < rays; ++i)
+        mean += line_integral(g, x.view.angle, static_cast<double>(k) + (i + 0.5) / rays - 0.5, objects[c]) / rays;
       for (std::size_t r = 0; r < g.rows; ++r) x.areal_density(c, r, k) = static_cast<Real>(mean);
     }
   return x;
@@ -90,7 +93,8 @@ FilteredBackprojection<Real> gadget(const std::vector<std::pair<std::string, std
 }
 
 template <class Real>
-std::vector<Image<Real>> reconstruct(const FilteredBackprojection<Real>& fbp, const ScanHeader& h, const std::vector<PathLengths<Real>>& xs) {
+std::vector<Image<Real>> reconstruct(const FilteredBackprojection<Real>& fbp, const ScanHeader& h,
+                                     const std::vector<PathLengths<Real>>& xs) {
   auto state = fbp.begin({}, h);
   for (const auto& x : xs) fbp.add({}, state, x);
   std::vector<Image<Real>> images;
