@@ -71,7 +71,8 @@ class BiasAdjoint {
           for (std::size_t l = 0; l < M; ++l) to[i][j] += left(i, l) * right(l, j);
     };
     const auto g = [&](std::size_t i, std::size_t j) { return bias_.inverse[pair<M>(i, j)]; };
-    multiply(kg, [&](std::size_t i, std::size_t j) { return k[pair<M>(i, j)]; }, g);
+    multiply(
+        kg, [&](std::size_t i, std::size_t j) { return k[pair<M>(i, j)]; }, g);
     multiply(gkg, g, [&](std::size_t i, std::size_t j) { return kg[i][j]; });
     for (std::size_t i = 0; i < M; ++i)
       for (std::size_t j = i; j < M; ++j) out[pair<M>(i, j)] = u[i] * bias_.bias[j] + u[j] * bias_.bias[i] - gkg[i][j];

@@ -39,11 +39,13 @@ testing::GradientError error_of(const Case& c, unsigned seed) {
     for (double& v : w.areal_density.block(m)) v /= state.groups.unit[m];
   None none;
   const auto x_bar = gadget.adjoint(none, state, scan.x, y, w, none);
-  return testing::gradient_error(
-      scan.x, x_bar, none, none, random, [&] { return testing::inner_product(w, gadget.forward({}, state, scan.x)); }, {3e-4, 1e-3});
+  return testing::gradient_error(scan.x, x_bar, none, none, random,
+                                 [&] { return testing::inner_product(w, gadget.forward({}, state, scan.x)); }, {3e-4, 1e-3});
 }
 
-const Scenario kTwo, kThree{.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.01}, .high = {12, 0.8, 0.08}, .bins = 8, .total = 3e6};
+const Scenario kTwo,
+    kThree{
+        .materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.01}, .high = {12, 0.8, 0.08}, .bins = 8, .total = 3e6};
 
 Scenario changed(Scenario s, auto&& change) {
   change(s);
@@ -66,15 +68,20 @@ std::vector<Case> cases() {
     out.push_back({n + "threshold shifts in the air scan too", air, {{"air_thresholds", "shifted"}}});
     out.push_back({n + "bounds", negative, {{"non_negative", "true"}}});
     out.push_back({n + "bias correction", weak, {{"bias_correction", "cox-snell"}}});
-    out.push_back({n + "bias correction, shifts in the air scan too", changed(weak, [](Scenario& s) { s.air_moves = true; }),
+    out.push_back({n + "bias correction, shifts in the air scan too",
+                   changed(weak, [](Scenario& s) { s.air_moves = true; }),
                    {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
     out.push_back({n + "summed", full, {{"sum_rows", "2"}, {"sum_columns", "2"}}});
     out.push_back({n + "covariance", full, {{"covariance", "true"}}});
   }
   for (std::size_t bins = 2; bins <= 8; ++bins)
-    out.push_back({"two materials, bins " + std::to_string(bins), changed(kTwo, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }), {}});
+    out.push_back({"two materials, bins " + std::to_string(bins),
+                   changed(kTwo, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }),
+                   {}});
   for (std::size_t bins = 3; bins <= 7; ++bins)
-    out.push_back({"three materials, bins " + std::to_string(bins), changed(kThree, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }), {}});
+    out.push_back({"three materials, bins " + std::to_string(bins),
+                   changed(kThree, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }),
+                   {}});
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "core/kernel.h"
+#include "gadgets/decomposition/test_scan.h"
 #include "gadgets/decomposition/test_scene.h"
 #include "gadgets/fbp/fma_peak_kernel.h"
 
@@ -46,7 +47,8 @@ struct Fixture {
   RaySettings<Real> settings;
 
   explicit Fixture(const benchmark::State& state)
-      : scene(state.range(0) == 2 ? std::vector<std::string>{"water", "iodine"} : std::vector<std::string>{"water", "calcium", "iodine"},
+      : scene(state.range(0) == 2 ? std::vector<std::string>{"water", "iodine"}
+                                  : std::vector<std::string>{"water", "calcium", "iodine"},
               static_cast<std::size_t>(state.range(1))),
         rays(scene, 1 << 13, static_cast<double>(state.range(2)), std::vector<double>(scene.materials(), 0.),
              state.range(0) == 2 ? std::vector<double>{40, 0.1} : std::vector<double>{40, 1, 0.1}, true, 0, random) {
@@ -76,7 +78,8 @@ void forward(benchmark::State& state) {
   state.counters["rays/s"] = Counter(rounds * f.count(), Counter::kIsRate);
   state.counters["steps"] = per_ray;
   state.counters["s/ray-step"] = Counter(rounds * static_cast<double>(steps), Counter::kIsRate | Counter::kInvert);
-  const double work = rounds * static_cast<double>(steps) * multiply_adds(f.scene.materials(), f.scene.bins(), f.scene.energies.size());
+  const double work =
+      rounds * static_cast<double>(steps) * multiply_adds(f.scene.materials(), f.scene.bins(), f.scene.energies.size());
   state.counters["of_peak"] = Counter(work / peak(), Counter::kIsRate);
   state.counters["FMA/s_peak"] = peak();
   state.counters["not_solved"] = f.count() - static_cast<double>(std::count(f.rays.fate.begin(), f.rays.fate.end(), kSolved));
@@ -96,8 +99,21 @@ void adjoint(benchmark::State& state) {
   for (auto _ : state)
     kernel(f.tables.system(), f.settings, f.rays.data(), solution,
            {bar.data(), counts_bar.data(), background_bar.data(), thresholds ? threshold_bar.data() : nullptr});
-  state.counters["rays/s"] =
-      benchmark::Counter(static_cast<double>(state.iterations()) * f.count(), benchmark::Counter::kIsRate);
+  state.counters["rays/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * f.count(), benchmark::Counter::kIsRate);
+}
+
+// The whole gadget on a view of 16 rows and 512 columns, 8 bins: what gathering adds; with shifts, spectra of 32 modules too.
+void whole_view(benchmark::State& state) {
+  const bool shifts = state.range(0) != 0;
+  const testing::SmallScan scan = testing::small_scan({.bins = 8, .total = 1e6, .shift_rows = shifts ? 1U : 0U}, 1, 16, 512, 32);
+  const auto x = testing::converted<float>(scan.x);
+  const MaximumLikelihood<float> gadget;
+  const auto begun = gadget.begin({}, scan.header);
+  for (auto _ : state) {
+    auto y = gadget.forward({}, begun, x);
+    benchmark::DoNotOptimize(y.areal_density.data());
+  }
+  state.counters["rays/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * 16 * 512, benchmark::Counter::kIsRate);
 }
 
 void forward_cases(benchmark::internal::Benchmark* b) {
@@ -110,6 +126,7 @@ void adjoint_cases(benchmark::internal::Benchmark* b) {
   for (auto [materials, bins] : {std::pair{2, 8}, {2, 5}, {3, 8}})
     for (std::int64_t thresholds : {0, 1}) b->Args({materials, bins, 1000000, thresholds});
 }
+BENCHMARK(whole_view)->ArgName("shifts")->Arg(0)->Arg(1);
 BENCHMARK(forward<float>)->Apply(forward_cases);
 BENCHMARK(forward<double>)->Apply(forward_cases);
 BENCHMARK(adjoint<float>)->Apply(adjoint_cases);

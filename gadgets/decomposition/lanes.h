@@ -21,7 +21,7 @@ struct Lanes;
 template <>
 struct Lanes<float> {
   typedef float V __attribute__((vector_size(kVectorBytes)));
-  typedef std::int32_t I __attribute__((vector_size(kVectorBytes)));   // masks: 0 or -1
+  typedef std::int32_t I __attribute__((vector_size(kVectorBytes)));  // masks: 0 or -1
   typedef std::uint32_t U __attribute__((vector_size(kVectorBytes)));
   static constexpr std::size_t kCount = kVectorBytes / 4;
   static constexpr float kEpsilon = 1.1920929e-7F, kTiny = 1e-30F, kHuge = 1e30F;
@@ -45,10 +45,10 @@ struct Lanes<double> {
   static constexpr int kMantissa = 52;
   static constexpr std::int64_t kRootHalf = 0x3fe6a09e667f3bcd;
   // relative error 3e-18
-  static constexpr double kExp2[] = {0.9999999999999999971,  0.69314718055994533046,  0.24022650695910156204,
-                                     0.055504108664819921605, 0.0096181291075883352443, 0.0013333558146789921722,
+  static constexpr double kExp2[] = {0.9999999999999999971,     0.69314718055994533046,     0.24022650695910156204,
+                                     0.055504108664819921605,   0.0096181291075883352443,   0.0013333558146789921722,
                                      0.00015403530462514432062, 0.000015252733489988525649, 1.321543308967639918e-6,
-                                     1.0178198021671930844e-7, 7.0741056135081427963e-9, 4.4352827069572771511e-10};
+                                     1.0178198021671930844e-7,  7.0741056135081427963e-9,   4.4352827069572771511e-10};
 };
 
 template <class Real>

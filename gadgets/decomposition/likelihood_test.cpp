@@ -17,7 +17,8 @@ using testing::Scene;
 void solve(const RaySystem<double>& system, const RaySettings<double>& settings, Rays<double>& rays) {
   using F = void(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);
   auto solution = rays.solution();
-  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, rays.data(), solution);
+  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, rays.data(),
+                                                                                             solution);
 }
 RaySettings<double> settings(bool bias_correction = false) {
   RaySettings<double> s;
@@ -81,9 +82,10 @@ TEST(Likelihood, is_not_above_that_of_an_independent_optimiser_on_10000_noisy_ra
   std::mt19937_64 random(77);
   double worst = -1e300, worst_deviance = -1e300, better = 0;
   std::size_t compared = 0;
-  for (const Body& body : {Body{{"water", "iodine"}, 5, {0, 0}, {35, 0.1}}, Body{{"water", "gadolinium"}, 8, {0, 0}, {35, 0.1}},
-                           Body{{"adipose", "bone"}, 3, {1, 0}, {25, 5}}, Body{{"water", "calcium", "gadolinium"}, 6, {0, 0, 0}, {20, 1.5, 0.1}},
-                           Body{{"water", "iodine", "gadolinium"}, 8, {0, 0, 0}, {20, 0.1, 0.1}}}) {
+  for (const Body& body :
+       {Body{{"water", "iodine"}, 5, {0, 0}, {35, 0.1}}, Body{{"water", "gadolinium"}, 8, {0, 0}, {35, 0.1}},
+        Body{{"adipose", "bone"}, 3, {1, 0}, {25, 5}}, Body{{"water", "calcium", "gadolinium"}, 6, {0, 0, 0}, {20, 1.5, 0.1}},
+        Body{{"water", "iodine", "gadolinium"}, 8, {0, 0, 0}, {20, 0.1, 0.1}}}) {
     const Scene scene(body.materials, body.bins);
     const BinWeights w = scene.weights();
     const auto groups = group_energies(scene.attenuation, w);
@@ -103,7 +105,7 @@ TEST(Likelihood, is_not_above_that_of_an_independent_optimiser_on_10000_noisy_ra
       ++compared;
     }
   }
-  std::printf("%zu rays: likelihood above NLopt's by at most %.1e relative (%.1e absolute); %.0f rays below it by more than 1e-9\n",
+  std::printf("%zu rays: above NLopt's likelihood by at most %.1e relative (%.1e absolute); %.0f rays more than 1e-9 below it\n",
               compared, worst, worst_deviance, better);
   EXPECT_EQ(compared, 5 * kRays);
   EXPECT_LT(worst, 1e-9);
@@ -145,8 +147,8 @@ Statistics statistics(double total, bool corrected, std::size_t count = 1 << 16)
 
 TEST(Likelihood, variance_is_the_bound) {
   const Statistics many = statistics(6.9e5, false), few = statistics(8.2e4, false);
-  std::printf("variance / bound: %.3f %.3f at %.0f counts in the weakest bin, %.3f %.3f at %.0f\n", many.variance[0], many.variance[1],
-              many.least_counts, few.variance[0], few.variance[1], few.least_counts);
+  std::printf("variance / bound: %.3f %.3f at %.0f counts in the weakest bin, %.3f %.3f at %.0f\n", many.variance[0],
+              many.variance[1], many.least_counts, few.variance[0], few.variance[1], few.least_counts);
   EXPECT_NEAR(many.least_counts, 100, 20);
   EXPECT_NEAR(few.least_counts, 12, 3);
   for (std::size_t m = 0; m < 2; ++m) {
@@ -163,7 +165,8 @@ TEST(Likelihood, bias_of_low_counts_is_corrected) {
     const Statistics plain = statistics(total, false), corrected = statistics(total, true);
     std::printf("%8.0f %7.1f | %+.4f %+.4f (%+.3f mg/cm2) | %+.4f %+.4f | %.3f %.3f | %.3f %.3f | %.0f\n", plain.counts,
                 plain.least_counts, plain.bias[0], plain.bias[1], 1e3 * plain.bias[1] * plain.sigma[1], corrected.bias[0],
-                corrected.bias[1], plain.variance[0], plain.variance[1], corrected.variance[0], corrected.variance[1], plain.failed);
+                corrected.bias[1], plain.variance[0], plain.variance[1], corrected.variance[0], corrected.variance[1],
+                plain.failed);
     if (plain.least_counts < 2 || plain.least_counts > 200) continue;
     EXPECT_LT(std::abs(corrected.bias[1]), 0.3 * std::abs(plain.bias[1]) + 0.01);
   }

@@ -13,7 +13,8 @@ std::string text_of(const Array<std::size_t, 3>::Shape& shape) {
 [[noreturn]] void refuse(const View& view, const std::string& what) {
   throw DataError("MaximumLikelihood: view " + std::to_string(view.index) + ": " + what);
 }
-void require_shape(const View& view, const char* what, const std::array<std::size_t, 3>& got, const std::array<std::size_t, 3>& want) {
+void require_shape(const View& view, const char* what, const std::array<std::size_t, 3>& got,
+                   const std::array<std::size_t, 3>& want) {
   if (got != want)
     refuse(view, std::string("expected ") + what + " of shape " + text_of(want) + ", got " + text_of(got) +
                      "; the header and the data describe different detectors");
@@ -30,7 +31,8 @@ void adjoin(const RaySystem<Real>& system, const RaySettings<Real>& settings, co
             const RaySolution<Real>& at, const RayCotangents<Real>& out) {
   using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
                  const RayCotangents<Real>&);
-  choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(system, settings, data, at, out);
+  choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(system, settings, data, at,
+                                                                                                   out);
 }
 
 }  // namespace
@@ -40,7 +42,10 @@ void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
   v("materials", materials_, {.text = "Two or three basis materials: elements, compounds, mixtures, ready names."});
   v("energy_step", energy_step_, {.unit = "keV", .text = "Width of the cells of the energy integral.", .min = 0.05, .max = 10});
   v("tolerance", tolerance_,
-    {.unit = "sigma of the Cramer-Rao bound", .text = "The search stops after a Newton step shorter than this.", .min = 1e-14, .max = 0.1});
+    {.unit = "sigma of the Cramer-Rao bound",
+     .text = "The search stops after a Newton step shorter than this.",
+     .min = 1e-14,
+     .max = 0.1});
   v("iterations", iterations_, {.unit = "1", .text = "Steps after which a ray is given up.", .min = 1, .max = 10000});
   v("bias_correction", bias_correction_,
     {.text = "Subtracts the first-order bias of low counts (Cox and Snell, 1968).", .choices = {"none", "cox-snell"}});
@@ -61,15 +66,16 @@ void MaximumLikelihood<Real>::check(const ScanHeader& header) const {
     refuse_setting("expected two or three materials, got '" + joined(materials_, " ") + "'");
   if (header.quantity != Quantity::counts) refuse_setting("expected counts, the scan holds line integrals");
   if (header.bins() < channels() || header.bins() > kMaxBins)
-    refuse_setting("expected " + std::to_string(channels()) + " to 8 bins for " + std::to_string(channels()) + " materials, got " +
-                   std::to_string(header.bins()));
+    refuse_setting("expected " + std::to_string(channels()) + " to 8 bins for " + std::to_string(channels()) +
+                   " materials, got " + std::to_string(header.bins()));
   if (failed_value_.size() != 1 && failed_value_.size() != channels())
     refuse_setting("expected one failed_value or one a material, got " + std::to_string(failed_value_.size()));
   if (non_negative_ && bias_correction_ != "none")
     refuse_setting("bias_correction does not know the bias that non_negative makes; choose one of them");
   for (std::size_t c = 0; sum_columns_ > 1 && c < header.geometry.columns; ++c)
     if (header.module_of(c) != header.module_of(c / unsigned_of(sum_columns_) * unsigned_of(sum_columns_)))
-      refuse_setting("sum_columns = " + std::to_string(sum_columns_) + " would sum columns of two detector modules; expected a divisor of " +
+      refuse_setting("sum_columns = " + std::to_string(sum_columns_) +
+                     " would sum columns of two detector modules; expected a divisor of " +
                      std::to_string(header.geometry.columns / header.modules) + " columns a module");
 }
 
@@ -97,7 +103,8 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
   const BinWeights& nominal = s.model->nominal();
   for (std::size_t b = 0; b < s.model->bins(); ++b)
     if (!(nominal.total[b] > 0))
-      throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) + " sees no photons; expected thresholds below the tube voltage");
+      throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) +
+                        " sees no photons; expected thresholds below the tube voltage");
   s.groups = group_energies(s.model->attenuation(), nominal);
   s.nominal = std::make_shared<const RayTables<Real>>(s.model->attenuation(), nominal, nominal.total, false, s.groups);
   s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
@@ -164,8 +171,8 @@ auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> st
       const BinWeights weights = state.model->shifted(shift);
       for (double total : moves ? weights.total : state.model->nominal().total)
         if (!(total > 0)) refuse(x.view, "its threshold shifts leave a bin without photons");
-      auto tables = std::make_shared<const RayTables<Real>>(state.model->attenuation(), weights,
-                                                            moves ? weights.total : state.model->nominal().total, moves, state.groups);
+      auto tables = std::make_shared<const RayTables<Real>>(
+          state.model->attenuation(), weights, moves ? weights.total : state.model->nominal().total, moves, state.groups);
       parts.push_back({{shift_rows > 1 ? r : 0, shift_rows > 1 ? 1 : rows, first, c - first}, tables, r, module});
     }
   return parts;
@@ -200,8 +207,8 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
 }
 
 template <class Real>
-auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const In& x, const Out& y, const Out& y_bar, Params&) const
-    -> In {
+auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const In& x, const Out& y, const Out& y_bar,
+                                      Params&) const -> In {
   check(state, x);
   In x_bar = zero_like(x);
   if (y_bar.areal_density.empty()) return x_bar;
@@ -212,7 +219,8 @@ auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const I
   for (const Part& part : parts(state, x)) {
     RayPatch<Real> patch(x, part.range, summing);
     const std::size_t n = patch.padded();
-    std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n), background_bar(x.background.empty() ? 0 : bins * n);
+    std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n),
+        background_bar(x.background.empty() ? 0 : bins * n);
     for (std::size_t m = 0; m < channels(); ++m) {
       patch.get(y.areal_density, m, at.data() + m * n);
       patch.get(y_bar.areal_density, m, bar.data() + m * n);

@@ -22,12 +22,14 @@ double worst_error(const Scenario& s, Settings settings, unsigned seed) {
   const SmallScan scan = testing::small_scan(s, seed);
   const auto gadget = testing::gadget_with<MaximumLikelihood<Real>>(settings);
   const auto y = gadget.forward({}, gadget.begin({}, scan.header), testing::converted<Real>(scan.x));
-  const std::size_t rows = scan.truth.extent(1) / y.areal_density.extent(1), columns = scan.truth.extent(2) / y.areal_density.extent(2);
+  const std::size_t rows = scan.truth.extent(1) / y.areal_density.extent(1),
+                    columns = scan.truth.extent(2) / y.areal_density.extent(2);
   double worst = 0;
   for (std::size_t m = 0; m < s.materials.size(); ++m)
     for (std::size_t r = 0; r < y.areal_density.extent(1); ++r)
       for (std::size_t c = 0; c < y.areal_density.extent(2); ++c)
-        worst = std::max(worst, std::abs(static_cast<double>(y.areal_density(m, r, c)) / scan.truth(m, r * rows, c * columns) - 1));
+        worst =
+            std::max(worst, std::abs(static_cast<double>(y.areal_density(m, r, c)) / scan.truth(m, r * rows, c * columns) - 1));
   return worst;
 }
 
@@ -46,7 +48,8 @@ TEST(MaximumLikelihood, noise_free_rays_are_recovered_with_background_shifts_and
   s.shift_rows = 1;
   s.same_ray = true;
   expect({{"air_thresholds", "shifted"}, {"sum_rows", "2"}, {"sum_columns", "4"}});
-  const Scenario three{.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.02}, .high = {12, 0.8, 0.08}, .bins = 6, .noisy = false};
+  const Scenario three{
+      .materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.02}, .high = {12, 0.8, 0.08}, .bins = 6, .noisy = false};
   EXPECT_LT(worst_error<double>(three, {}, 2), 1e-6);
   EXPECT_LT(worst_error<float>(three, {}, 2), 1e-4);
 }
@@ -110,7 +113,8 @@ TEST(MaximumLikelihood, later_gadgets_are_told_of_the_summed_detector) {
 
 TEST(MaximumLikelihood, gives_the_same_bits_for_any_number_of_threads) {
   std::vector<Counts<float>> views;
-  for (unsigned v = 0; v < 8; ++v) views.push_back(testing::converted<float>(testing::small_scan({.scatter = 0.1, .shift_rows = 1}, v).x));
+  for (unsigned v = 0; v < 8; ++v)
+    views.push_back(testing::converted<float>(testing::small_scan({.scatter = 0.1, .shift_rows = 1}, v).x));
   const tbb::global_control four(tbb::global_control::max_allowed_parallelism, 4);
   const MaximumLikelihood<float> gadget;
   const auto state = gadget.begin({}, testing::small_header(5));
@@ -146,7 +150,8 @@ std::string refusal(auto&& body) {
 
 TEST(MaximumLikelihood, refuses_properties_that_contradict_the_scan) {
   const auto begin = [](const Settings& settings, std::size_t bins = 5) {
-    return refusal<ConfigError>([&] { testing::gadget_with<MaximumLikelihood<float>>(settings).begin({}, testing::small_header(bins)); });
+    return refusal<ConfigError>(
+        [&] { testing::gadget_with<MaximumLikelihood<float>>(settings).begin({}, testing::small_header(bins)); });
   };
   EXPECT_THAT(begin({{"materials", "water"}}), HasSubstr("two or three materials"));
   EXPECT_THAT(begin({{"materials", "water iodine calcium"}}, 2), HasSubstr("3 to 8 bins for 3 materials, got 2"));

@@ -14,7 +14,7 @@ constexpr std::size_t bins_at_once() {
   return accumulators / (M + 1);
 }
 template <std::size_t M>
-constexpr std::size_t kPairs = M * (M + 1) / 2;
+constexpr std::size_t kPairs = M*(M + 1) / 2;
 // Index of (i, j) in an upper triangle by rows.
 template <std::size_t M>
 constexpr std::size_t pair(std::size_t i, std::size_t j) {
@@ -119,8 +119,8 @@ void sum_curvature(const RaySpectra<Real>& s, const Vector<Real>* transmitted, c
   for (std::size_t k = 0; k < kPairs<M>; ++k) curvature[k] = h[k];
 }
 template <class Real, std::size_t M, std::size_t B = kMaxBins>
-void sum_curvature(std::size_t bins, const RaySpectra<Real>& s, const Vector<Real>* transmitted,
-                   const Vector<Real>* coefficient, Vector<Real>* curvature) {
+void sum_curvature(std::size_t bins, const RaySpectra<Real>& s, const Vector<Real>* transmitted, const Vector<Real>* coefficient,
+                   Vector<Real>* curvature) {
   if (bins == B) return sum_curvature<Real, M, B>(s, transmitted, coefficient, curvature);
   if constexpr (B > 1) sum_curvature<Real, M, B - 1>(bins, s, transmitted, coefficient, curvature);
 }

@@ -111,8 +111,8 @@ void fix(Normal<Real, M>& n, std::size_t m, Mask<Real> fixed) {
 template <class Real, std::size_t M>
 struct Step {
   Vector<Real> change[M];
-  Vector<Real> length2;   // change^T F change: square of the length in sigmas of the bound
-  Mask<Real> newton;      // by the full Hessian
+  Vector<Real> length2;  // change^T F change: square of the length in sigmas of the bound
+  Mask<Real> newton;     // by the full Hessian
 };
 
 // The Hessian serves where H - kSafely F is positive definite: no direction holds less than that part of the expected curvature.

@@ -25,20 +25,20 @@ template <class Real>
 struct RaySystem {
   std::size_t bins = 0, materials = 0;
   RaySpectra<Real> full;
-  RaySpectra<Real> coarse;              // few energies, for the start
-  const Real* unit = nullptr;           // [material] areal density that attenuates to 1/e
-  const Real* centre = nullptr;         // [material] where the logarithm is linearised
-  const Real* centre_value = nullptr;   // [bin] P_b(centre)
-  const Real* centre_slope = nullptr;   // [bin, material] -d ln P_b / dA there
-  std::size_t thresholds = 0;           // 0: none to differentiate
-  const Real* edge = nullptr;           // [energy, threshold] N0(E) R(T_k|E) / scale
-  const Real* per_total = nullptr;      // [bin] scale / sum_E w_b(E; air scan)
-  const Real* edge_total = nullptr;     // [threshold] sum_E edge; null where the air scan's thresholds do not move
+  RaySpectra<Real> coarse;             // few energies, for the start
+  const Real* unit = nullptr;          // [material] areal density that attenuates to 1/e
+  const Real* centre = nullptr;        // [material] where the logarithm is linearised
+  const Real* centre_value = nullptr;  // [bin] P_b(centre)
+  const Real* centre_slope = nullptr;  // [bin, material] -d ln P_b / dA there
+  std::size_t thresholds = 0;          // 0: none to differentiate
+  const Real* edge = nullptr;          // [energy, threshold] N0(E) R(T_k|E) / scale
+  const Real* per_total = nullptr;     // [bin] scale / sum_E w_b(E; air scan)
+  const Real* edge_total = nullptr;    // [threshold] sum_E edge; null where the air scan's thresholds do not move
 };
 
 template <class Real>
 struct RaySettings {
-  Real tolerance = 0;                   // [sigma of the bound]
+  Real tolerance = 0;  // [sigma of the bound]
   std::size_t iterations = 0;
   bool non_negative = false;
   bool bias_correction = false;
@@ -50,17 +50,17 @@ enum RayFate : std::uint8_t { kSolved = 0, kHeld = 1, kFailed = 2 };  // held: b
 template <class Real>
 struct RayData {
   std::size_t rays = 0;
-  const Real* counts = nullptr;         // [bin, ray]
-  const Real* open = nullptr;           // [bin, ray] exposure times open beam
-  const Real* background = nullptr;     // [bin, ray] or null
+  const Real* counts = nullptr;      // [bin, ray]
+  const Real* open = nullptr;        // [bin, ray] exposure times open beam
+  const Real* background = nullptr;  // [bin, ray] or null
 };
 
 template <class Real>
 struct RaySolution {
-  Real* areal_density = nullptr;        // [material, ray] g/cm^2
-  Real* covariance = nullptr;           // [pair, ray] g^2/cm^4, or null
-  std::uint8_t* fate = nullptr;         // [ray]; kFailed on entry: data that cannot be used, do not look at them
-  std::uint64_t steps = 0;              // ray-steps on the full spectra, added up
+  Real* areal_density = nullptr;  // [material, ray] g/cm^2
+  Real* covariance = nullptr;     // [pair, ray] g^2/cm^4, or null
+  std::uint8_t* fate = nullptr;   // [ray]; kFailed on entry: data that cannot be used, do not look at them
+  std::uint64_t steps = 0;        // ray-steps on the full spectra, added up
 };
 
 template <class Real>
@@ -71,15 +71,15 @@ struct RayCotangents {
   double* threshold_bar = nullptr;          // [threshold], added to; or null
 };
 
-#define COUNTERFLOW_RAY_KERNELS(isa)                                                                                        \
-  namespace isa {                                                                                                           \
-  void solve_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&);          \
-  void solve_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);      \
-  /* `at`: the stationary points, before any bias correction. */                                                            \
-  void adjoint_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>& at, \
-                    const RayCotangents<float>&);                                                                           \
-  void adjoint_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&,                           \
-                    const RaySolution<double>& at, const RayCotangents<double>&);                                           \
+#define COUNTERFLOW_RAY_KERNELS(isa)                                                                                             \
+  namespace isa {                                                                                                                \
+  void solve_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&);               \
+  void solve_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);           \
+  /* `at`: the stationary points, before any bias correction. */                                                                 \
+  void adjoint_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>& at,     \
+                    const RayCotangents<float>&);                                                                                \
+  void adjoint_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, const RaySolution<double>& at, \
+                    const RayCotangents<double>&);                                                                               \
   }
 COUNTERFLOW_RAY_KERNELS(kernel_baseline)
 COUNTERFLOW_RAY_KERNELS(kernel_avx2)

@@ -128,7 +128,8 @@ void expect_adjoint(Isa isa, const Case& c, std::size_t bins, unsigned seed) {
   std::vector<Real> bar(rays.density.size()), counts_bar(rays.counts.size()), background_bar(rays.counts.size());
   for (std::size_t i = 0; i < bar.size(); ++i)
     bar[i] = static_cast<Real>(std::normal_distribution<>()(random)) / system.unit[i / rays.count];
-  adjoiner<Real>(isa)(system, settings<Real>(), rays.data(), solution, {bar.data(), counts_bar.data(), background_bar.data(), nullptr});
+  adjoiner<Real>(isa)(system, settings<Real>(), rays.data(), solution,
+                      {bar.data(), counts_bar.data(), background_bar.data(), nullptr});
   const BinWeights w = scene.weights();
   for (std::size_t i = 0; i < rays.count; ++i) {
     const PlainRay ray = rays.plain(scene, w, i, rays.density_of(i));
@@ -145,7 +146,8 @@ void expect_adjoint(Isa isa, const Case& c, std::size_t bins, unsigned seed) {
     for (std::size_t b = 0; b < bins; ++b) {
       const auto at = b * rays.count + i;
       EXPECT_NEAR(static_cast<double>(counts_bar[at]), want[b], limit);
-      EXPECT_NEAR(static_cast<double>(background_bar[at]), -want[b] * static_cast<double>(rays.counts[at]) / ray.lambda[b], 2 * limit);
+      EXPECT_NEAR(static_cast<double>(background_bar[at]), -want[b] * static_cast<double>(rays.counts[at]) / ray.lambda[b],
+                  2 * limit);
     }
   }
 }
@@ -175,7 +177,8 @@ TEST(RayKernel, rays_held_by_the_ridge_have_the_adjoint_of_the_ridge) {
   auto solution = rays.solution();
   solver<double>(best_isa())(system, settings<double>(), rays.data(), solution);
   std::vector<double> bar(rays.density.size(), 1), counts_bar(rays.counts.size());
-  adjoiner<double>(best_isa())(system, settings<double>(), rays.data(), solution, {bar.data(), counts_bar.data(), nullptr, nullptr});
+  adjoiner<double>(best_isa())(system, settings<double>(), rays.data(), solution,
+                               {bar.data(), counts_bar.data(), nullptr, nullptr});
   std::size_t held = 0, failed = 0;
   for (std::size_t i = 0; i < rays.count; ++i) {
     failed += rays.fate[i] == kFailed;
@@ -194,7 +197,7 @@ TEST(RayKernel, rays_held_by_the_ridge_have_the_adjoint_of_the_ridge) {
       EXPECT_NEAR(counts_bar[b * rays.count + i] / want, 1, 1e-6);
     }
   }
-  std::printf("of %zu rays of three materials with tens of counts: %zu held by the ridge, %zu without a finite optimum\n", rays.count, held, failed);
+  std::printf("of %zu rays with tens of counts: %zu held by the ridge, %zu without a finite optimum\n", rays.count, held, failed);
   EXPECT_GT(held, 0u);
 }
 

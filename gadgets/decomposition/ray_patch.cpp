@@ -15,8 +15,7 @@ RayPatch<Real>::RayPatch(const Counts<Real>& x, PatchRange range, Summing summin
       background_(x.background.empty() ? 0 : bins_ * padded_),
       fate_(padded_, kFailed) {
   for (std::size_t r = 0; r < range.rows; ++r)
-    for (std::size_t c = 0; c < range.columns; ++c)
-      gather(x, range.first_row + r, range.first_column + c, r * range.columns + c);
+    for (std::size_t c = 0; c < range.columns; ++c) gather(x, range.first_row + r, range.first_column + c, r * range.columns + c);
 }
 
 template <class Real>
@@ -73,8 +72,7 @@ void RayPatch<Real>::spread(const Real* channel, std::size_t bin, const Counts<R
   for (std::size_t r = 0; r < rows; ++r)
     for (std::size_t c = 0; c < columns; ++c) {
       const std::size_t row = range_.first_row * summing_.rows + r, column = range_.first_column * summing_.columns + c;
-      if (alive(x, row, column))
-        to(bin, row, column) = channel[r / summing_.rows * range_.columns + c / summing_.columns];
+      if (alive(x, row, column)) to(bin, row, column) = channel[r / summing_.rows * range_.columns + c / summing_.columns];
     }
 }
 

@@ -1,4 +1,4 @@
-// The rays of one view that share their spectra: gathered side by side for the kernels, with neighbours summed, and scattered back.
+// The rays of one view that share their spectra: gathered side by side for the kernels, neighbours summed, and scattered back.
 #pragma once
 #include <cstddef>
 #include <cstdint>

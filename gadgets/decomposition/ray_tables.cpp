@@ -12,7 +12,8 @@ constexpr double kGroups = 16;
 constexpr double kCentreDepth = 3;  // [attenuation lengths]
 
 // Detected spectrum of all bins behind `areal_density`.
-std::vector<double> spectrum_behind(const Array<double, 2>& mu, const BinWeights& weights, const std::vector<double>& areal_density) {
+std::vector<double> spectrum_behind(const Array<double, 2>& mu, const BinWeights& weights,
+                                    const std::vector<double>& areal_density) {
   std::vector<double> spectrum(mu.extent(1), 0.);
   for (std::size_t e = 0; e < spectrum.size(); ++e) {
     double x = 0;
@@ -35,7 +36,8 @@ std::vector<double> attenuation_lengths(const Array<double, 2>& mu, const std::v
 }
 
 // Groups of equal error: borders as dense as (spectrum * (change of attenuation)^2)^(1/3), as in companding quantisers.
-std::vector<std::size_t> borders(const Array<double, 2>& mu, const std::vector<double>& spectrum, const std::vector<double>& unit) {
+std::vector<std::size_t> borders(const Array<double, 2>& mu, const std::vector<double>& spectrum,
+                                 const std::vector<double>& unit) {
   const std::size_t energies = spectrum.size();
   std::vector<double> sum(energies, 0.);
   for (std::size_t e = 1; e < energies; ++e) {
@@ -43,11 +45,11 @@ std::vector<std::size_t> borders(const Array<double, 2>& mu, const std::vector<d
     for (std::size_t m = 0; m < unit.size(); ++m) change += std::abs(mu(m, e) - mu(m, e - 1)) * unit[m];
     sum[e] = sum[e - 1] + std::cbrt(std::max(spectrum[e], spectrum[e - 1]) * change * change);
   }
+  const auto share = [&](std::size_t e) {
+    return std::floor(std::min(kGroups * sum[e] / std::max(sum.back(), 1e-300), kGroups - 1));
+  };
   std::vector<std::size_t> group(energies, 0);
-  for (std::size_t e = 1; e < energies; ++e) {
-    const double at = sum.back() > 0 ? kGroups * sum[e] / sum.back() : 0, before = sum.back() > 0 ? kGroups * sum[e - 1] / sum.back() : 0;
-    group[e] = group[e - 1] + (std::floor(std::min(at, kGroups - 1)) > std::floor(std::min(before, kGroups - 1)) ? 1 : 0);
-  }
+  for (std::size_t e = 1; e < energies; ++e) group[e] = group[e - 1] + (share(e) > share(e - 1) ? 1 : 0);
   return group;
 }
 
@@ -65,7 +67,7 @@ EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeight
   groups.group = borders(attenuation, spectrum, groups.unit);
   const std::size_t count = groups.group.back() + 1;
   groups.attenuation = Array<double, 2>({count, materials});
-  std::vector<double> total(count, 0.), first(count, -1.);
+  std::vector<double> total(count, 0.);
   const double least = 1e-30 * *std::max_element(spectrum.begin(), spectrum.end());
   for (std::size_t e = 0; e < energies; ++e) total[groups.group[e]] += spectrum[e] + least;
   for (std::size_t e = 0; e < energies; ++e)
@@ -100,10 +102,11 @@ RayTables<Real>::RayTables(const Array<double, 2>& attenuation, const BinWeights
 }
 
 template <class Real>
-auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, std::size_t materials) -> Spectra {
+auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, std::size_t materials)
+    -> Spectra {
   if (attenuation.size() > kMaxEnergies * materials)
-    throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxEnergies) +
-                      " energies, got " + std::to_string(attenuation.extent(0)) + "; raise energy_step");
+    throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxEnergies) + " energies, got " +
+                      std::to_string(attenuation.extent(0)) + "; raise energy_step");
   Spectra s;
   for (double mu : attenuation) {
     s.exponent.push_back(static_cast<Real>(-mu / std::log(2.)));

@@ -7,21 +7,21 @@
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
 
-constexpr double kLongestStep = 10;    // [attenuation lengths], sum over materials
-constexpr double kFarthest = 1000;     // [attenuation lengths] beyond this a lane is lost
-constexpr double kTrusted = 0.05;      // [sigma] shorter steps need no check of the objective
-constexpr double kFlat = 0.1;          // [sigma] where steps are this short, the data must say something in every direction
+constexpr double kLongestStep = 10;  // [attenuation lengths], sum over materials
+constexpr double kFarthest = 1000;   // [attenuation lengths] beyond this a lane is lost
+constexpr double kTrusted = 0.05;    // [sigma] shorter steps need no check of the objective
+constexpr double kFlat = 0.1;        // [sigma] where steps are this short, the data must say something in every direction
 
 template <class Real, std::size_t M>
 struct Problem {
   const RaySystem<Real>& system;
   const RaySpectra<Real>& spectra;
   const RayBlock<Real>& rays;
-  Vector<Real> ridge[M] = {};          // second derivative of the ridge, by lane
+  Vector<Real> ridge[M] = {};  // second derivative of the ridge, by lane
   bool non_negative = false;
   Real tolerance = 0;
   std::size_t iterations = 0;
-  bool must_inform = true;             // give up lanes that drift to where the data say next to nothing: no finite optimum
+  bool must_inform = true;  // give up lanes that drift to where the data say next to nothing: no finite optimum
 };
 
 // Change of the objective from (a, lambda) to (b, lambda_b), within rounding, at most zero. The terms
@@ -88,7 +88,8 @@ template <class Real, std::size_t M>
 Mask<Real> informed(const Problem<Real, M>& p, const Normal<Real, M>& n) {
   Vector<Real> matrix[kPairs<M>];
   for (std::size_t k = 0; k < kPairs<M>; ++k) matrix[k] = n.fisher[k];
-  for (std::size_t m = 0; m < M; ++m) matrix[pair<M>(m, m)] -= p.ridge[m] + static_cast<Real>(0.01) * ridge<Real>(p.system.unit[m]);
+  for (std::size_t m = 0; m < M; ++m)
+    matrix[pair<M>(m, m)] -= p.ridge[m] + static_cast<Real>(0.01) * ridge<Real>(p.system.unit[m]);
   return Factor<Real, M>(matrix).positive;
 }
 
@@ -139,7 +140,6 @@ template <class Real, std::size_t M>
 Outcome<Real> search(const Problem<Real, M>& p, Vector<Real>* a, Mask<Real>& done, Expected<Real, M>& x) {
   Standing<Real, M> at;
   for (std::size_t m = 0; m < M; ++m) at.trial[m] = at.base[m] = a[m];
-  const Mask<Real> before = done;
   std::size_t steps = 0;
   while (steps < p.iterations && any(~(done | at.lost))) {
     expect<Real, M>(p.spectra, p.system.bins, p.rays, at.trial, x);
@@ -152,7 +152,7 @@ Outcome<Real> search(const Problem<Real, M>& p, Vector<Real>* a, Mask<Real>& don
     done |= finished;
     ++steps;
   }
-  for (std::size_t m = 0; m < M; ++m) a[m] = done | before ? a[m] : at.base[m];
+  for (std::size_t m = 0; m < M; ++m) a[m] = done ? a[m] : at.base[m];
   return {steps, at.lost & ~done};
 }
 

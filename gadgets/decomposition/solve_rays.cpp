@@ -7,7 +7,7 @@ namespace {
 
 constexpr double kStartTolerance = 0.1;  // [sigma] of the search on the coarse spectra
 constexpr std::size_t kStartIterations = 8;
-constexpr double kFarthestStart = 50;    // [attenuation lengths]
+constexpr double kFarthestStart = 50;  // [attenuation lengths]
 
 template <class Real, std::size_t M>
 class Solver {
@@ -46,8 +46,7 @@ class Solver {
     }
     Factor<Real, M>(matrix).solve(right, change);
     I sane = ~I{};
-    for (std::size_t m = 0; m < M; ++m)
-      sane &= magnitude(change[m]) < static_cast<Real>(kFarthestStart) * system_.unit[m];
+    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(change[m]) < static_cast<Real>(kFarthestStart) * system_.unit[m];
     for (std::size_t m = 0; m < M; ++m) {
       a[m] = system_.centre[m] + (sane ? change[m] : all<Real>(0));
       if (settings_.non_negative) a[m] = larger(a[m], all<Real>(0));
@@ -56,7 +55,7 @@ class Solver {
 
   void coarse_start(const V* start, V* a) {
     for (std::size_t m = 0; m < M; ++m) a[m] = start[m];
-    Problem<Real, M> p{system_, system_.coarse, rays_, {}, settings_.non_negative, static_cast<Real>(kStartTolerance),
+    Problem<Real, M> p{system_,          system_.coarse, rays_, {}, settings_.non_negative, static_cast<Real>(kStartTolerance),
                        kStartIterations, false};
     I done = {};
     search<Real, M>(p, a, done, x_);
@@ -89,8 +88,7 @@ class Solver {
       if (out.covariance) {
         V inverse[kPairs<M>];
         Factor<Real, M>(n.fisher).inverse(inverse);
-        for (std::size_t k = 0; k < kPairs<M>; ++k)
-          store(out.covariance + k * rays + at, failed ? all<Real>(0) : inverse[k]);
+        for (std::size_t k = 0; k < kPairs<M>; ++k) store(out.covariance + k * rays + at, failed ? all<Real>(0) : inverse[k]);
       }
       if (settings_.bias_correction) {
         const Bias<Real, M> bias(system_, rays_, x_, n);
@@ -99,8 +97,7 @@ class Solver {
     }
     for (std::size_t m = 0; m < M; ++m)
       store(out.areal_density + m * rays + at, failed ? all<Real>(settings_.failed_value[m]) : a[m]);
-    for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i)
-      out.fate[at + i] = failed[i] ? kFailed : held[i] ? kHeld : kSolved;
+    for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) out.fate[at + i] = failed[i] ? kFailed : held[i] ? kHeld : kSolved;
   }
 
   const RaySystem<Real>& system_;
@@ -110,7 +107,8 @@ class Solver {
 };
 
 template <class Real, std::size_t M>
-void solve_all(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data, RaySolution<Real>& out) {
+void solve_all(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data,
+               RaySolution<Real>& out) {
   Solver<Real, M> solver(system, settings);
   for (std::size_t at = 0; at < data.rays; at += Lanes<Real>::kCount)
     out.steps += solver.solve(data, at, out) * Lanes<Real>::kCount;

@@ -25,7 +25,8 @@ inline std::shared_ptr<const DetectorResponse> gaussian_response(double sigma) {
 inline ScanHeader small_header(std::size_t bins) {
   ScanHeader h;
   h.system.bins = bins;
-  for (std::size_t b = 0; b < bins; ++b) h.system.thresholds.push_back(25 + 65 * static_cast<double>(b) / static_cast<double>(bins));
+  for (std::size_t b = 0; b < bins; ++b)
+    h.system.thresholds.push_back(25 + 65 * static_cast<double>(b) / static_cast<double>(bins));
   h.system.tube_voltage = 120;
   h.system.filters = "Al 3.0";
   static const auto response = gaussian_response(3);
@@ -59,12 +60,12 @@ struct Scenario {
   std::vector<std::string> materials = {"water", "iodine"};
   std::vector<double> low = {2, 0.01}, high = {15, 0.08};
   std::size_t bins = 5;
-  double total = 3e5;            // open-beam counts of a pixel
+  double total = 3e5;  // open-beam counts of a pixel
   bool noisy = true;
-  double scatter = 0;            // background / primary
-  std::size_t shift_rows = 0;    // rows of threshold shifts; 0 = none
+  double scatter = 0;          // background / primary
+  std::size_t shift_rows = 0;  // rows of threshold shifts; 0 = none
   bool air_moves = false;
-  bool same_ray = false;         // all pixels behind the same object
+  bool same_ray = false;  // all pixels behind the same object
 };
 
 struct SmallScan {
@@ -73,11 +74,15 @@ struct SmallScan {
   Array<double, 3> truth;  // [material,row,column]
 };
 
-inline SmallScan small_scan(const Scenario& s, unsigned seed) {
+inline SmallScan small_scan(const Scenario& s, unsigned seed, std::size_t rows = 2, std::size_t columns = 12,
+                            std::size_t modules = 3) {
   std::mt19937_64 random(seed);
   std::uniform_real_distribution<double> u;
   SmallScan scan{small_header(s.bins), {}, {}};
-  const ScanHeader& h = scan.header;
+  ScanHeader& h = scan.header;
+  h.geometry.rows = rows;
+  h.geometry.columns = columns;
+  h.modules = modules;
   const CountsModel model(h.system, s.materials);
   const Array<double, 3>::Shape shape = {s.bins, h.geometry.rows, h.geometry.columns};
   Counts<double>& x = scan.x;

@@ -44,7 +44,9 @@ struct Scene {
 
  private:
   static constexpr double kSigma = 3, kVoltage = 120;  // [keV]
-  static double above(double threshold, double energy) { return std::erfc((threshold - energy) / kSigma / std::numbers::sqrt2) / 2; }
+  static double above(double threshold, double energy) {
+    return std::erfc((threshold - energy) / kSigma / std::numbers::sqrt2) / 2;
+  }
   // Bremsstrahlung behind 8 mm of aluminium, whose attenuation is near 0.13 (60 / E)^3 + 0.15 cm^2/g.
   static double photons(double kev) {
     return std::pow(kVoltage / kev - 1, 0.9) * std::exp(-2.16 * (0.13 * std::pow(60 / kev, 3) + 0.15));
@@ -54,13 +56,13 @@ struct Scene {
 // Expected counts, gradient, Fisher matrix and Hessian of the likelihood of one ray by plain loops in double.
 struct PlainRay {
   std::vector<double> lambda;
-  Array<double, 2> slope;  // [bin, material]
+  Array<double, 2> slope;                         // [bin, material]
   std::vector<double> gradient, fisher, hessian;  // [material], [material, material]
   double likelihood = 0;
 };
 inline PlainRay plain_ray(const Array<double, 2>& mu, const BinWeights& w, const std::vector<double>& air_total,
-                          const std::vector<double>& open, const std::vector<double>& background, const std::vector<double>& counts,
-                          const std::vector<double>& a) {
+                          const std::vector<double>& open, const std::vector<double>& background,
+                          const std::vector<double>& counts, const std::vector<double>& a) {
   const std::size_t bins = open.size(), materials = a.size();
   PlainRay r{std::vector<double>(bins), Array<double, 2>({bins, materials}), std::vector<double>(materials),
              std::vector<double>(materials * materials), std::vector<double>(materials * materials)};
@@ -102,8 +104,13 @@ struct Rays {
   // `total`: open-beam counts of a ray, all bins together; areal densities uniform from `low` to `high`.
   Rays(const Scene& scene, std::size_t rays, double total, std::vector<double> low, std::vector<double> high, bool noisy,
        double scatter, std::mt19937_64& random)
-      : count(rays), truth(low.size() * rays), counts(scene.bins() * rays), open(counts.size()),
-        background(scatter > 0 ? counts.size() : 0), density(truth.size()), covariance(low.size() * (low.size() + 1) / 2 * rays),
+      : count(rays),
+        truth(low.size() * rays),
+        counts(scene.bins() * rays),
+        open(counts.size()),
+        background(scatter > 0 ? counts.size() : 0),
+        density(truth.size()),
+        covariance(low.size() * (low.size() + 1) / 2 * rays),
         fate(rays, kSolved) {
     const BinWeights w = scene.weights();
     double sum = 0;
@@ -120,7 +127,8 @@ struct Rays {
         const double lambda = primary[b] * (1 + scatter);
         open[b * rays + i] = static_cast<Real>(o[b]);
         if (scatter > 0) background[b * rays + i] = static_cast<Real>(scatter * primary[b]);
-        counts[b * rays + i] = static_cast<Real>(noisy ? static_cast<double>(std::poisson_distribution<long>(lambda)(random)) : lambda);
+        counts[b * rays + i] =
+            static_cast<Real>(noisy ? static_cast<double>(std::poisson_distribution<long>(lambda)(random)) : lambda);
       }
     }
   }
@@ -133,7 +141,8 @@ struct Rays {
   }
   // The plain model of ray i at `a`.
   PlainRay plain(const Scene& scene, const BinWeights& w, std::size_t i, const std::vector<double>& a) const {
-    return plain_ray(scene.attenuation, w, w.total, column(open, count, i), column(background, count, i), column(counts, count, i), a);
+    return plain_ray(scene.attenuation, w, w.total, column(open, count, i), column(background, count, i),
+                     column(counts, count, i), a);
   }
   std::vector<double> density_of(std::size_t i) const { return column(density, count, i); }
   std::vector<double> truth_of(std::size_t i) const { return column(truth, count, i); }
