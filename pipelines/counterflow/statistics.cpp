@@ -85,7 +85,7 @@ void summarise(Evaluation& evaluation) {
 Evaluation evaluate_channel(const ImageSeries& series, std::size_t channel, const ImageSeries* noise, const Truth& truth) {
   const std::string& name = series.channels.names[channel];
   const DisplayUnit unit = display_unit(series.channels, name);
-  Evaluation out{name, unit.name, {}, {}, 0, 0};
+  Evaluation out{name, unit.name, {}, {}, {}, 0, 0};
   const bool has_bound = noise && noise->grid == series.grid && noise->value.shape() == series.value.shape();
   for (const Region& region : truth.regions) {
     const std::vector<std::size_t> pixels = pixels_of(region, truth.regions, series.grid);
@@ -96,6 +96,7 @@ Evaluation evaluate_channel(const ImageSeries& series, std::size_t channel, cons
     out.regions.push_back(std::move(m));
   }
   summarise(out);
+  if (out.inserts.empty()) out.remark = "the scan's truth is in " + joined(truth.materials, ", ") + ": it says nothing of " + name;
   return out;
 }
 
@@ -233,6 +234,7 @@ void print_table(const std::vector<Evaluation>& evaluations, std::ostream& out) 
       out << fmt::format("  {} {}: mean bias {}, root mean square error {:.{}f} {}\n", e.inserts.size(),
                          e.inserts.size() == e.regions.size() ? "regions" : "inserts", signed_text(e.bias, places),
                          e.root_mean_square_error, places, e.unit);
+    if (!e.remark.empty()) out << "  " << e.remark << "\n";
     out << "\n";
   }
 }

@@ -45,6 +45,7 @@ struct Measurement {
 struct Evaluation {
   std::string quantity, unit;    // "iodine", "mg/mL"; "70 keV", "HU"
   std::vector<Measurement> regions;
+  std::string remark;            // why there is no truth; else empty
   std::vector<std::size_t> inserts;  // regions that the summary is about
   double bias = 0, root_mean_square_error = 0;  // over the inserts
 };

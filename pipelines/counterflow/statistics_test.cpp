@@ -124,6 +124,7 @@ TEST(Evaluation, says_no_truth_of_a_material_that_the_truth_does_not_know) {
   std::ostringstream table;
   print_table(e, table);
   EXPECT_THAT(table.str(), HasSubstr("gadolinium [mg/mL]"));
+  EXPECT_THAT(table.str(), HasSubstr("  the scan's truth is in water, iodine: it says nothing of gadolinium\n"));
 }
 
 TEST(Evaluation, without_regions_or_outside_the_images_is_refused) {
