@@ -69,12 +69,14 @@ void ScanGeometry::check() const {
   require(views_per_rotation > 0, "at least one view per rotation", static_cast<double>(views_per_rotation));
   require(column_pitch > 0, "a positive column pitch [mm]", column_pitch);
   require(row_pitch > 0, "a positive row pitch [mm]", row_pitch);
-  require(std::abs(column_offset) <= static_cast<double>(columns), "a column offset within the detector [element]", column_offset);
+  require(std::abs(column_offset) <= static_cast<double>(columns), "a column offset within the detector [element]",
+          column_offset);
   require(angle_step != 0 && std::isfinite(angle_step), "an angle step other than 0 [rad]", angle_step);
   require(std::isfinite(first_angle), "a finite first angle [rad]", first_angle);
   if (beam == Beam::parallel) return;
   require(source_to_isocenter > 0, "a positive source-to-isocenter distance [mm]", source_to_isocenter);
-  require(source_to_detector > source_to_isocenter, "a source-to-detector distance beyond the isocenter [mm]", source_to_detector);
+  require(source_to_detector > source_to_isocenter, "a source-to-detector distance beyond the isocenter [mm]",
+          source_to_detector);
 }
 
 }  // namespace counterflow

@@ -62,7 +62,8 @@ std::optional<std::size_t> ShapePainting::at(Vector3 point) const {
 }
 
 std::optional<std::size_t> ShapePainting::at(Vector3 point, std::span<const std::size_t> candidates) const {
-  const auto seen = std::find_if(candidates.rbegin(), candidates.rend(), [&](auto k) { return shapes_[k].shape.contains(point); });
+  const auto seen =
+      std::find_if(candidates.rbegin(), candidates.rend(), [&](auto k) { return shapes_[k].shape.contains(point); });
   if (seen == candidates.rend()) return std::nullopt;
   return *seen;
 }

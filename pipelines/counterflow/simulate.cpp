@@ -26,9 +26,9 @@ void simulate(const SimulateOptions& options, const CommonOptions& common, std::
     if (common.quiet) return;
     const ScanHeader& h = scan.scenario().header;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    out << options.output.string() << ": " << scan.air_views() << " air views and " << h.geometry.views << " views of " << h.geometry.columns
-        << " columns x " << h.geometry.rows << " rows x " << h.bins() << " bins in " << static_cast<int>(seconds.count() * 10) / 10.0
-        << " s\n";
+    out << options.output.string() << ": " << scan.air_views() << " air views and " << h.geometry.views << " views of "
+        << h.geometry.columns << " columns x " << h.geometry.rows << " rows x " << h.bins() << " bins in "
+        << static_cast<int>(seconds.count() * 10) / 10.0 << " s\n";
   });
 }
 

@@ -61,7 +61,8 @@ void ThresholdDrift::find_range(const Scenario& scenario) {
       for (std::size_t c = 0; c < g.columns; ++c)
         for (bool air : {false, true})
           for (double t : {0.0, 1.0}) {
-            const double shift = module_shift(k, scenario.header.module_of(c), t, air) + (by_pixel_ ? pixel_shift(k, r, c, air) : 0);
+            const double shift =
+                module_shift(k, scenario.header.module_of(c), t, air) + (by_pixel_ ? pixel_shift(k, r, c, air) : 0);
             range_ = {std::min(range_.first, shift), std::max(range_.second, shift)};
           }
 }
@@ -75,7 +76,8 @@ void ThresholdDrift::check_order(const Scenario& scenario) const {
         // `common` and `slow` move all lower edges alike; the upper end of the last bin stays.
         const auto shift = [&](std::size_t threshold, double t) {
           if (threshold >= thresholds()) return 0.0;
-          return module_shift(threshold, scenario.header.module_of(c), t, false) + (by_pixel_ ? pixel_shift(threshold, r, c, false) : 0);
+          return module_shift(threshold, scenario.header.module_of(c), t, false) +
+                 (by_pixel_ ? pixel_shift(threshold, r, c, false) : 0);
         };
         for (double t : {0.0, 1.0})
           if (nominal[k] + shift(k, t) >= nominal[k + 1] + shift(k + 1, t))

@@ -13,8 +13,8 @@ namespace counterflow {
 
 class ThresholdDrift {
  public:
-  // Draws modules, pixels and dispersion from the seed. Throws ConfigError where thresholds would cross or leave what the model of
-  // counts can follow (`largest` keV).
+  // Draws modules, pixels and dispersion from the seed. Throws ConfigError where thresholds would cross or leave what the model
+  // of counts can follow (`largest` keV).
   ThresholdDrift(const Scenario& scenario, double largest);
 
   bool any() const { return any_; }

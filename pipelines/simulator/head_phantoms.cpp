@@ -9,7 +9,8 @@ namespace {
 
 double radians(double degrees) { return degrees * std::numbers::pi / 180; }
 
-// Shepp and Logan (1974): densities relative to water, here painted instead of added (the top ellipse covers the ventricles' tips).
+// Shepp and Logan (1974): densities relative to water, here painted instead of added (the top ellipse covers the ventricles'
+// tips).
 class SheppLogan final : public ReadyPhantom {
  public:
   void describe(PropertyVisitor& v) override {
@@ -36,8 +37,8 @@ class SheppLogan final : public ReadyPhantom {
   double size_ = 100;
 };
 
-// The FORBILD head (G. Lauritsch and H. Bruder, FORBILD phantom definition, Erlangen). Its numbers are cm; densities relative to water.
-// Bodies carry the definition's numbers. The central slice is what Yu et al. (2012) tabulate in two dimensions.
+// The FORBILD head (G. Lauritsch and H. Bruder, FORBILD phantom definition, Erlangen). Its numbers are cm; densities relative to
+// water. Bodies carry the definition's numbers. The central slice is what Yu et al. (2012) tabulate in two dimensions.
 class ForbildHead final : public ReadyPhantom {
  public:
   void describe(PropertyVisitor& v) override {

@@ -25,13 +25,16 @@ void ring(Phantom& phantom, const std::vector<Rod>& rods, double circle, double 
   }
 }
 
-std::string solution(double mg_per_ml, const std::string& solute) { return "water+" + number_text(mg_per_ml) + "mg/mL*" + solute; }
+std::string solution(double mg_per_ml, const std::string& solute) {
+  return "water+" + number_text(mg_per_ml) + "mg/mL*" + solute;
+}
 
 // Both Gammex phantoms: 33 cm body, 28 mm rods, eight at 50 mm and eight at 105 mm radius. The layout is ours.
 class Gammex : public ReadyPhantom {
  public:
   void describe(PropertyVisitor& v) override {
-    v("inserts", inserts_, {.text = "which rods; the places of the others hold the body", .choices = {"all", "iodine", "calcium"}});
+    v("inserts", inserts_,
+      {.text = "which rods; the places of the others hold the body", .choices = {"all", "iodine", "calcium"}});
   }
   void paint(Phantom& phantom) const override {
     constexpr double kBody = 165, kRod = 14, kInner = 50, kOuter = 105;
@@ -81,7 +84,8 @@ class Qrm final : public ReadyPhantom {
   void paint(Phantom& phantom) const override {
     phantom.paint(Shape::cylinder({}, 50, 50), "water");
     std::vector<Rod> rods;
-    for (double c : {201.4, 406.9}) rods.push_back({"hydroxyapatite " + number_text(c) + " mg/cm3", solution(c, "hydroxyapatite")});
+    for (double c : {201.4, 406.9})
+      rods.push_back({"hydroxyapatite " + number_text(c) + " mg/cm3", solution(c, "hydroxyapatite")});
     for (double c : {4.83, 9.66, 14.56}) rods.push_back({"iodine " + number_text(c) + " mg/mL", solution(c, "iodine")});
     rods.push_back({"water", "water"});
     ring(phantom, rods, 30, 10, 0);
@@ -109,7 +113,8 @@ class IodineRods final : public ReadyPhantom {
   void describe(PropertyVisitor& v) override {
     v("diameter", diameter_, {.unit = "mm", .text = "of the water body", .min = 260, .max = 1e4});
     v("rod_diameter", rod_diameter_, {.unit = "mm", .text = "of the rods", .min = 1e-3, .max = 30});
-    v("concentrations", concentrations_, {.unit = "mg/mL", .text = "of iodine in water, a rod each on both circles", .min = 0, .max = 500});
+    v("concentrations", concentrations_,
+      {.unit = "mg/mL", .text = "of iodine in water, a rod each on both circles", .min = 0, .max = 500});
   }
   void paint(Phantom& phantom) const override {
     phantom.paint(Shape::cylinder({}, diameter_ / 2, diameter_ / 2), "water");

@@ -61,7 +61,8 @@ ScanGeometry parse_geometry(const XmlElement& element) {
   std::int64_t columns = 0, rows = 1, views = 0, per_rotation = 0;
   bool clockwise = false;
   read_attributes(element, [&](PropertyVisitor& v) {
-    v("beam", beam, {.text = "shape of beam and detector", .choices = {"fan-arc", "fan-flat", "parallel", "cone-arc", "cone-flat"}});
+    v("beam", beam,
+      {.text = "shape of beam and detector", .choices = {"fan-arc", "fan-flat", "parallel", "cone-arc", "cone-flat"}});
     v("columns", columns, {.text = "of the detector", .min = 1, .max = kMostElements});
     v("rows", rows, {.text = "of the detector", .min = 1, .max = kMostElements});
     v("views", views, {.text = "of the object", .min = 1, .max = 1e9});
@@ -92,7 +93,8 @@ ScanGeometry parse_geometry(const XmlElement& element) {
 // Reads a file that the scenario names into system.files.
 void load_file(const XmlElement& element, const std::string& name, const Folders& folders, SpectralSystem& system) {
   if (name.empty()) return;
-  if (name.find('/') != std::string::npos) refuse(element, "expected the name of a file, got the path '" + name + "': use --data");
+  if (name.find('/') != std::string::npos)
+    refuse(element, "expected the name of a file, got the path '" + name + "': use --data");
   for (const auto& folder : folders) {
     std::ifstream in(folder / name, std::ios::binary);
     if (!in) continue;
@@ -138,13 +140,15 @@ void parse_detector(const XmlElement& element, const Folders& folders, ScanHeade
     v("modules", modules, {.text = "along the columns; thresholds drift by module", .min = 1, .max = kMostElements});
   });
   system.bins = system.thresholds.empty() ? size_of(bins) : system.thresholds.size();
-  if (system.bins == 0 || (bins != 0 && size_of(bins) != system.bins) || (system.thresholds.empty() == system.bin_spectra.empty()))
+  if (system.bins == 0 || (bins != 0 && size_of(bins) != system.bins) ||
+      (system.thresholds.empty() == system.bin_spectra.empty()))
     refuse(element, "expected either thresholds, one a bin, or bin_spectra with the number of bins");
   if (upper_end > 0) system.thresholds.push_back(upper_end);
   check_thresholds(element, system);
   header.modules = size_of(modules);
   if (header.modules > header.geometry.columns)
-    refuse(element, "expected at most one module a column (" + std::to_string(header.geometry.columns) + "), got " + std::to_string(modules));
+    refuse(element, "expected at most one module a column (" + std::to_string(header.geometry.columns) + "), got " +
+                        std::to_string(modules));
   load_file(element, system.bin_spectra, folders, system);
   if (!system.bin_spectra.empty()) system.detector.clear();
   if (words(system.detector).size() == 1) load_file(element, system.detector, folders, system);
@@ -152,7 +156,8 @@ void parse_detector(const XmlElement& element, const Folders& folders, ScanHeade
 
 void parse_acquisition(const XmlElement& root, Acquisition& a) {
   read_element(root, "acquisition", [&](PropertyVisitor& v) {
-    v("open_beam_counts", a.open_beam_counts, {.unit = "count", .text = "of a pixel without object over all bins", .min = 1e-6, .max = 1.6e7});
+    v("open_beam_counts", a.open_beam_counts,
+      {.unit = "count", .text = "of a pixel without object over all bins", .min = 1e-6, .max = 1.6e7});
     v("air_views", a.air_views, {.text = "before the object views; 0: the header says open_beam_counts", .min = 0, .max = 1e6});
     v("exposure", a.exposure, {.text = "of object views, relative to open_beam_counts", .min = 1e-6, .max = 1e3});
     v("air_exposure", a.air_exposure, {.text = "of air views, relative to open_beam_counts", .min = 1e-6, .max = 1e3});
@@ -162,7 +167,8 @@ void parse_acquisition(const XmlElement& root, Acquisition& a) {
   });
   // Counts are written as floats, exact below 2^24.
   if (a.open_beam_counts * std::max(a.exposure, a.air_exposure) > 1.6e7)
-    refuse(*root.child("acquisition"), "expected open_beam_counts times exposure of at most 1.6e7, so that counts stay exact in the file");
+    refuse(*root.child("acquisition"),
+           "expected open_beam_counts times exposure of at most 1.6e7, so that counts stay exact in the file");
 }
 
 void parse_sampling(const XmlElement& root, Sampling& s) {
@@ -193,7 +199,8 @@ void parse_scatter(const XmlElement& root, std::size_t bins, std::vector<double>
   });
   if (scatter.size() == 1) scatter.resize(bins, scatter[0]);
   if (!scatter.empty() && scatter.size() != bins)
-    refuse(*root.child("scatter"), "expected one fraction or one a bin (" + std::to_string(bins) + "), got " + std::to_string(scatter.size()));
+    refuse(*root.child("scatter"),
+           "expected one fraction or one a bin (" + std::to_string(bins) + "), got " + std::to_string(scatter.size()));
 }
 
 // By default the square about the field that every view sees, in 512 x 512 voxels, one slice a row.
@@ -206,7 +213,11 @@ ImageGrid parse_image(const XmlElement& root, const ScanGeometry& geometry) {
     v("ny", ny, {.text = "voxels along y; default: nx", .min = 1, .max = kMostElements});
     v("nz", nz, {.text = "slices; cone beams only; default: rows", .min = 1, .max = kMostElements});
     v("voxel", voxel, {.unit = "mm", .text = "size along x and y; default: the field of view over nx", .min = 1e-6, .max = 1e4});
-    v("thickness", thickness, {.unit = "mm", .text = "of a slice, cone beams only; default: the rows' spacing at the isocenter", .min = 1e-6, .max = 1e4});
+    v("thickness", thickness,
+      {.unit = "mm",
+       .text = "of a slice, cone beams only; default: the rows' spacing at the isocenter",
+       .min = 1e-6,
+       .max = 1e4});
   });
   const bool slices_are_rows = geometry.is_fan() || geometry.beam == Beam::parallel;
   if (slices_are_rows && (nz != rows || thickness != geometry.slice_spacing()))
@@ -253,7 +264,8 @@ void check_drift(const XmlElement& root, const Scenario& scenario) {
 
 Scenario parse_scenario(const XmlElement& root, const Folders& folders) {
   if (root.name != "scenario") throw ConfigError(root.where + ": expected the element <scenario>, got <" + root.name + ">");
-  const std::vector<std::string> known{"geometry", "tube", "detector", "acquisition", "sampling", "drift", "scatter", "phantom", "image", "truth"};
+  const std::vector<std::string> known{"geometry", "tube",    "detector", "acquisition", "sampling",
+                                       "drift",    "scatter", "phantom",  "image",       "truth"};
   root.allow_children(known);
   for (auto c = root.children.begin(); c != root.children.end(); ++c)
     if (std::any_of(root.children.begin(), c, [&](const auto& before) { return before.name == c->name; }))

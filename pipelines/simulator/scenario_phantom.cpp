@@ -50,8 +50,10 @@ void describe(const std::string& kind, Body& b, PropertyVisitor& v) {
   describe_common(b, v);
   if (kind != "ellipse") describe_turn(b, v);
   if (kind != "cone") describe_radii(b, v);
-  if (kind == "ellipsoid" || kind == "box") v("rz", b.rz, {.unit = "mm", .text = "half size along the body's z; default: rx", .min = 1e-6});
-  if (kind == "cylinder" || kind == "cone") v("half_length", b.half_length, {.unit = "mm", .text = "along the axis", .min = 1e-6});
+  if (kind == "ellipsoid" || kind == "box")
+    v("rz", b.rz, {.unit = "mm", .text = "half size along the body's z; default: rx", .min = 1e-6});
+  if (kind == "cylinder" || kind == "cone")
+    v("half_length", b.half_length, {.unit = "mm", .text = "along the axis", .min = 1e-6});
   if (kind == "cone") {
     v("radius_below", b.radius_below, radius);
     v("radius_above", b.radius_above, radius);

@@ -17,7 +17,9 @@ const std::string kTube = "<tube voltage='120' filters='Al 3.0; Ti 0.9'/>\n";
 const std::string kDetector = "<detector sensor='CdTe 1.6' thresholds='30 51 62 72 83' modules='4'/>\n";
 const std::string kPhantom = "<phantom name='water_cylinder' diameter='30'/>\n";
 
-Scenario parsed(const std::string& content) { return parse_scenario(parse_xml("<scenario>\n" + content + "</scenario>", "s.xml")); }
+Scenario parsed(const std::string& content) {
+  return parse_scenario(parse_xml("<scenario>\n" + content + "</scenario>", "s.xml"));
+}
 
 // Line 2 is the geometry, 3 the tube, 4 the detector, 5 the phantom, 6 what is added.
 Scenario with(const std::string& more) { return parsed(kGeometry + kTube + kDetector + kPhantom + more); }
@@ -60,14 +62,15 @@ TEST(Scenario, without_air_views_the_header_has_the_open_beam) {
 }
 
 TEST(Scenario, bodies_are_painted_over_a_ready_phantom) {
-  const Scenario s = parsed(kGeometry + kTube + kDetector +
-                            "<phantom name='water_cylinder' diameter='60'>"
-                            "<ellipse name='insert' x='5' y='-3' rx='4' material='iodine' concentration='7'/>"
-                            "<box x='-10' rx='2' ry='3' rz='4' angle='0.5' material='bone' density='1.5' clip='1 0 0 -9 0 1 0 1'/>"
-                            "<ellipsoid z='2' rx='1' ry='2' rz='3' axis='0 1 1' across='1 0 0' material='air'/>"
-                            "<cylinder rx='1' half_length='9' axis='1 0 0' material='water+5mg/mL*iodine'/>"
-                            "<cone radius_below='2' radius_above='1' half_length='3' material='water' density='0'/>"
-                            "</phantom>");
+  const Scenario s =
+      parsed(kGeometry + kTube + kDetector +
+             "<phantom name='water_cylinder' diameter='60'>"
+             "<ellipse name='insert' x='5' y='-3' rx='4' material='iodine' concentration='7'/>"
+             "<box x='-10' rx='2' ry='3' rz='4' angle='0.5' material='bone' density='1.5' clip='1 0 0 -9 0 1 0 1'/>"
+             "<ellipsoid z='2' rx='1' ry='2' rz='3' axis='0 1 1' across='1 0 0' material='air'/>"
+             "<cylinder rx='1' half_length='9' axis='1 0 0' material='water+5mg/mL*iodine'/>"
+             "<cone radius_below='2' radius_above='1' half_length='3' material='water' density='0'/>"
+             "</phantom>");
   ASSERT_EQ(s.phantom.painting.shapes().size(), 6u);
   EXPECT_EQ(s.phantom.painting.shapes()[1].density, 0.007);
   ASSERT_EQ(s.phantom.regions.size(), 2u);
@@ -106,31 +109,44 @@ TEST(Scenario, wrong_scanners_are_refused) {
               HasSubstr("a parallel beam has no source distances"));
   EXPECT_THAT(refusal("<geometry beam='fan'/>"), HasSubstr("property 'beam'"));
   EXPECT_THAT(refusal(kGeometry + "<tube filters='Al3'/>" + kDetector + kPhantom), HasSubstr("s.xml:3: <tube>: "));
-  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30 20'/>"), HasSubstr("s.xml:4: <detector>: expected thresholds that grow"));
-  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30 130'/>"), HasSubstr("below the tube voltage of 120 kV, got 130"));
+  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30 20'/>"),
+              HasSubstr("s.xml:4: <detector>: expected thresholds that grow"));
+  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30 130'/>"),
+              HasSubstr("below the tube voltage of 120 kV, got 130"));
   EXPECT_THAT(refusal(kGeometry + kTube + "<detector/>"), HasSubstr("expected either thresholds"));
-  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30' modules='21'/>"), HasSubstr("at most one module a column (20)"));
-  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30' sensor='response.csv'/>"), HasSubstr("no file 'response.csv' beside"));
+  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30' modules='21'/>"),
+              HasSubstr("at most one module a column (20)"));
+  EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30' sensor='response.csv'/>"),
+              HasSubstr("no file 'response.csv' beside"));
   EXPECT_THAT(refusal(kGeometry + kTube + "<detector thresholds='30' sensor='a/b.csv'/>"), HasSubstr("got the path 'a/b.csv'"));
   EXPECT_THAT(refusal(kGeometry + kDetector + kPhantom), HasSubstr("expected an element <tube>"));
 }
 
 TEST(Scenario, wrong_phantoms_are_refused) {
-  EXPECT_THAT(refusal_of_phantom("<phantom name='watr_cylinder'/>"), HasSubstr("s.xml:5: <phantom>: no phantom 'watr_cylinder'; did you mean"));
+  EXPECT_THAT(refusal_of_phantom("<phantom name='watr_cylinder'/>"),
+              HasSubstr("s.xml:5: <phantom>: no phantom 'watr_cylinder'; did you mean"));
   EXPECT_THAT(refusal_of_phantom("<phantom name='wire' seed='1'/>"), HasSubstr("<phantom name=\"wire\"> has no property 'seed'"));
   EXPECT_THAT(refusal_of_phantom("<phantom seed='1'/>"), HasSubstr("<phantom> without a name has no property 'seed'"));
   EXPECT_THAT(refusal_of_phantom("<phantom/>"), HasSubstr("got an empty phantom"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><elipse/></phantom>"), HasSubstr("<phantom> has no element <elipse>; did you mean 'ellipse'?"));
-  EXPECT_THAT(refusal_of_phantom("<phantom>\n<ellipse rx='3'/></phantom>"), HasSubstr("s.xml:6: <ellipse>: expected the attribute material"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><elipse/></phantom>"),
+              HasSubstr("<phantom> has no element <elipse>; did you mean 'ellipse'?"));
+  EXPECT_THAT(refusal_of_phantom("<phantom>\n<ellipse rx='3'/></phantom>"),
+              HasSubstr("s.xml:6: <ellipse>: expected the attribute material"));
   EXPECT_THAT(refusal_of_phantom("<phantom><ellipse material='water'/></phantom>"), HasSubstr("expected the attribute rx"));
   EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' material='watr'/></phantom>"), HasSubstr("did you mean 'water'?"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' material='CaCO3'/></phantom>"), HasSubstr("density of 'CaCO3' is not known"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' material='CaCO3'/></phantom>"),
+              HasSubstr("density of 'CaCO3' is not known"));
   EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' rz='3' material='water'/></phantom>"), HasSubstr("no property 'rz'"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' clip='1 0 0' material='water'/></phantom>"), HasSubstr("four numbers a clip"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' density='1' concentration='2' material='water'/></phantom>"), HasSubstr("got both"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><ellipsoid name='a' rx='3' material='water'/></phantom>"), HasSubstr("leave out the name"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><cylinder rx='3' axis='1 0 0' material='water'/></phantom>"), HasSubstr("infinite along z only"));
-  EXPECT_THAT(refusal_of_phantom("<phantom><cylinder rx='3' axis='1 0' material='water'/></phantom>"), HasSubstr("three numbers in axis"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' clip='1 0 0' material='water'/></phantom>"),
+              HasSubstr("four numbers a clip"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><ellipse rx='3' density='1' concentration='2' material='water'/></phantom>"),
+              HasSubstr("got both"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><ellipsoid name='a' rx='3' material='water'/></phantom>"),
+              HasSubstr("leave out the name"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><cylinder rx='3' axis='1 0 0' material='water'/></phantom>"),
+              HasSubstr("infinite along z only"));
+  EXPECT_THAT(refusal_of_phantom("<phantom><cylinder rx='3' axis='1 0' material='water'/></phantom>"),
+              HasSubstr("three numbers in axis"));
   EXPECT_THAT(refusal_of_phantom("<phantom name='water_cylinder' diameter='900'/>"),
               HasSubstr("reaches 450 mm from the axis, but source or detector stands at 400 mm"));
 }

@@ -95,19 +95,16 @@ void simulate_scan(const SimulatedScan& scan, const std::filesystem::path& outpu
   const auto alive = static_cast<std::size_t>(2 * tbb::this_task_arena::max_concurrency());
   std::size_t next = 0, done = 0;
   using Made = std::shared_ptr<const Counts<float>>;
-  tbb::parallel_pipeline(
-      alive,
-      tbb::make_filter<void, std::size_t>(tbb::filter_mode::serial_in_order,
-                                          [&](tbb::flow_control& flow) {
-                                            if (next == scan.size()) flow.stop();
-                                            return next == scan.size() ? next : next++;
-                                          }) &
-          tbb::make_filter<std::size_t, Made>(tbb::filter_mode::parallel,
-                                              [&](std::size_t i) { return std::make_shared<const Counts<float>>(scan.view(i)); }) &
-          tbb::make_filter<Made, void>(tbb::filter_mode::serial_in_order, [&](const Made& made) {
-            writer.write(*made);
-            if (progress) progress(++done, scan.size());
-          }));
+  tbb::parallel_pipeline(alive,
+                         tbb::make_filter<void, std::size_t>(tbb::filter_mode::serial_in_order, [&](tbb::flow_control& flow) {
+                           if (next == scan.size()) flow.stop();
+                           return next == scan.size() ? next : next++;
+                         }) & tbb::make_filter<std::size_t, Made>(tbb::filter_mode::parallel, [&](std::size_t i) {
+                           return std::make_shared<const Counts<float>>(scan.view(i));
+                         }) & tbb::make_filter<Made, void>(tbb::filter_mode::serial_in_order, [&](const Made& made) {
+                           writer.write(*made);
+                           if (progress) progress(++done, scan.size());
+                         }));
   writer.write(truth_of(scan.scenario()));
   write_injected(scan, writer);
   writer.finish();

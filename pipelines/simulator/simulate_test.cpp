@@ -34,7 +34,8 @@ fs::path data_folder() {
     for (int u = 1; u < 140; ++u) out << u << (u < 139 ? "," : "\n");
     for (int e = 1; e < 140; ++e) {
       out << e;
-      for (int u = 1; u < 140; ++u) out << "," << 0.9 / std::sqrt(2 * std::numbers::pi) / 4 * std::exp(-0.5 * (u - e) * (u - e) / 16.0);
+      for (int u = 1; u < 140; ++u)
+        out << "," << 0.9 / std::sqrt(2 * std::numbers::pi) / 4 * std::exp(-0.5 * (u - e) * (u - e) / 16.0);
       out << "\n";
     }
     return f;
@@ -103,7 +104,8 @@ TEST(Simulation, sub_rays_average_intensities_and_not_lengths) {
   // pixel half in air must have seen the air.
   const Counts<float> a = one.view(2), b = many.view(2);
   double difference = 0;
-  for (std::size_t i = 0; i < a.counts.size(); ++i) difference = std::max(difference, std::abs(double{a.counts[i]} - b.counts[i]) / a.counts[i]);
+  for (std::size_t i = 0; i < a.counts.size(); ++i)
+    difference = std::max(difference, std::abs(double{a.counts[i]} - b.counts[i]) / a.counts[i]);
   EXPECT_GT(difference, 0.02);
   // The sum over finer pixels is the same as over sub-rays: 24 x 16 columns, one ray each.
   Parts fine;
@@ -146,7 +148,8 @@ TEST(Simulation, a_wire_is_seen_where_the_format_says_in_every_beam) {
       Parts p;
       const bool parallel = beam == "parallel";
       p.beam = "beam='" + beam + "'" + (parallel ? "" : " source_to_isocenter='500' source_to_detector='900'");
-      p.detector = "columns='301' rows='1' column_pitch='1' row_pitch='1' column_offset='7.25' first_angle='0.4' clockwise='" + clockwise + "'";
+      p.detector = "columns='301' rows='1' column_pitch='1' row_pitch='1' column_offset='7.25' first_angle='0.4' clockwise='" +
+                   clockwise + "'";
       p.phantom = "<phantom name='wire' x='31' y='-17' diameter='9'/>";
       p.more = "<sampling column_rays='16' energy_step='4'/>";
       const SimulatedScan scan = scan_of(p);
@@ -195,12 +198,32 @@ TEST(Simulation, drift_by_pixel_agrees_with_spectra_shifted_for_that_pixel) {
     for (std::size_t r = 0; r < 3; ++r) {
       std::vector<double> shift(3);
       for (std::size_t k = 0; k < 3; ++k)
-        shift[k] = drift.modules()(k, 0u) - 0.3 + 0.5 * static_cast<double>(view) / 7 + drift.pixels()(k, r, 0u) + drift.dispersion()(k, r, 0u);
+        shift[k] = drift.modules()(k, 0u) - 0.3 + 0.5 * static_cast<double>(view) / 7 + drift.pixels()(k, r, 0u) +
+                   drift.dispersion()(k, r, 0u);
       const BinWeights weights = model.shifted(shift);
       const Counts<float> v = scan.view(2 + view);
       for (std::size_t b = 0; b < 3; ++b)  // column 0 sees air
         EXPECT_NEAR(v.counts(b, r, 0), per_weight * weights.total[b], 1e-5 * per_weight * weights.total[b]) << view << r << b;
     }
+}
+
+TEST(Simulation, bins_may_have_spectra_from_a_file) {
+  std::ofstream(data_folder() / "bins.txt") << "# keV, low, high\n40 0 0\n45 2 0\n50 0 0\n85 0 0\n90 0 1\n95 0 0\n";
+  const std::string xml =
+      "<scenario><geometry beam='parallel' columns='3' views='2' column_pitch='5'/><detector bin_spectra='bins.txt' bins='2'/>"
+      "<acquisition open_beam_counts='3e4' air_views='1' noise='false'/><sampling column_rays='1'/>"
+      "<phantom name='water_cylinder' diameter='100'/></scenario>";
+  const SimulatedScan scan(parse_scenario(parse_xml(xml, "test.xml"), {data_folder()}), {});
+  const Counts<float> air = scan.view(0), view = scan.view(1);
+  EXPECT_NEAR(air.counts(0, 0, 1), 2e4, 100);
+  EXPECT_NEAR(air.counts(1, 0, 1), 1e4, 100);
+  const CountsModel model(scan.scenario().header.system, {"water"}, 0.5);
+  double sum = 0;
+  for (std::size_t e = 0; e < model.energies().size(); ++e)
+    sum += model.nominal().weight(0, e) * std::exp(-10 * model.attenuation()(0, e));
+  EXPECT_NEAR(view.counts(0, 0, 1) / air.counts(0, 0, 1), sum / model.nominal().total[0], 1e-6);
+  EXPECT_THROW(parse_scenario(parse_xml(xml.substr(0, xml.size() - 11) + "<drift common='1'/></scenario>", "test.xml"), {data_folder()}),
+               ConfigError);
 }
 
 TEST(Simulation, drift_beyond_the_model_or_across_thresholds_is_refused) {
@@ -251,7 +274,9 @@ TEST(Simulation, a_body_that_ends_along_z_is_seen_by_its_rows_alone) {
 
 TEST(Simulation, the_truth_is_the_voxel_mean_and_exact_for_mixtures_of_the_basis) {
   Parts p;
-  p.phantom = "<phantom name='water_cylinder' diameter='101'><ellipse name='rod' x='10' rx='20' material='water+5mg/mL*iodine'/></phantom>";
+  p.phantom =
+      "<phantom name='water_cylinder' diameter='101'><ellipse name='rod' x='10' rx='20' "
+      "material='water+5mg/mL*iodine'/></phantom>";
   const SimulatedScan scan = scan_of(p);
   const Truth truth = truth_of(scan.scenario());
   EXPECT_EQ(truth.density.shape(), (Array<float, 4>::Shape{2, 3, 32, 32}));
@@ -287,7 +312,8 @@ TEST(Simulation, the_same_seed_is_the_same_scan_for_any_number_of_threads) {
     arena.execute([&] { simulate_scan(scan_of(p), file); });
     scans.push_back(archived(file));
     ASSERT_EQ(scans.back().size(), 11u);
-    for (std::size_t v = 0; v < 11; ++v) EXPECT_EQ(scans.back()[v].counts, scans.front()[v].counts) << threads << " threads, view " << v;
+    for (std::size_t v = 0; v < 11; ++v)
+      EXPECT_EQ(scans.back()[v].counts, scans.front()[v].counts) << threads << " threads, view " << v;
   }
   p.acquisition = "open_beam_counts='1e4' air_views='3' seed='10'";
   EXPECT_NE(scan_of(p).view(5).counts, scans.front()[5].counts);

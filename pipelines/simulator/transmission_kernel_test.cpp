@@ -21,7 +21,8 @@ TEST(TransmissionKernel, agrees_with_the_plain_sums_on_every_instruction_set) {
     std::fill(sum.begin(), sum.end(), 0.5);
     choose(kernel_baseline::add_transmission, kernel_avx2::add_transmission, kernel_avx512::add_transmission, isa)(
         mu.data(), kEnergies, areal.data(), present.data(), present.size(), 0.25, exponent.data(), sum.data());
-    choose(kernel_baseline::detect, kernel_avx2::detect, kernel_avx512::detect, isa)(spectra.data(), 2, kEnergies, sum.data(), out.data());
+    choose(kernel_baseline::detect, kernel_avx2::detect, kernel_avx512::detect, isa)(spectra.data(), 2, kEnergies, sum.data(),
+                                                                                     out.data());
     std::vector<double> expected(2, 0.0);
     for (std::size_t e = 0; e < kEnergies; ++e) {
       const double t = 0.5 + 0.25 * std::exp(-(mu[e] * 31.0 + mu[2 * kEnergies + e] * 4.0));

@@ -64,7 +64,9 @@ struct Sampler {
   void row(std::size_t z, std::size_t y) const {
     const ImageGrid& grid = scenario.header.grid;
     const std::size_t n = per_side(), along_z = samples_along_z();
-    const auto part = [](std::size_t i, std::size_t of) { return (static_cast<double>(i) + 0.5) / static_cast<double>(of) - 0.5; };
+    const auto part = [](std::size_t i, std::size_t of) {
+      return (static_cast<double>(i) + 0.5) / static_cast<double>(of) - 0.5;
+    };
     const double half_diagonal = std::hypot(grid.voxel_x, grid.voxel_y, along_z > 1 ? grid.voxel_z : 0) / 2;
     const double z_center = slice_z(scenario.header, static_cast<double>(z)), y_center = static_cast<double>(y);
     std::vector<double> sum(truth.materials.size());
@@ -108,7 +110,8 @@ Truth truth_of(const Scenario& scenario) {
     for (std::size_t i = begin; i < end; ++i) sampler.row(i / grid.ny, i % grid.ny);
   });
   for (std::size_t m = 0; m < truth.materials.size(); ++m)
-    for (std::size_t z = 1; same && z < grid.nz; ++z) std::ranges::copy(truth.density.block(m, 0u), truth.density.block(m, z).begin());
+    for (std::size_t z = 1; same && z < grid.nz; ++z)
+      std::ranges::copy(truth.density.block(m, 0u), truth.density.block(m, z).begin());
   for (const auto& region : scenario.phantom.regions) {
     Region out{region.name, region.x, region.y, region.radius, {}};
     const auto& values = equivalents.of(region.material, region.density);
