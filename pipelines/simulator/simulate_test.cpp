@@ -222,8 +222,9 @@ TEST(Simulation, bins_may_have_spectra_from_a_file) {
   for (std::size_t e = 0; e < model.energies().size(); ++e)
     sum += model.nominal().weight(0, e) * std::exp(-10 * model.attenuation()(0, e));
   EXPECT_NEAR(view.counts(0, 0, 1) / air.counts(0, 0, 1), sum / model.nominal().total[0], 1e-6);
-  EXPECT_THROW(parse_scenario(parse_xml(xml.substr(0, xml.size() - 11) + "<drift common='1'/></scenario>", "test.xml"), {data_folder()}),
-               ConfigError);
+  EXPECT_THROW(
+      parse_scenario(parse_xml(xml.substr(0, xml.size() - 11) + "<drift common='1'/></scenario>", "test.xml"), {data_folder()}),
+      ConfigError);
 }
 
 TEST(Simulation, drift_beyond_the_model_or_across_thresholds_is_refused) {
