@@ -81,7 +81,11 @@ using Message = std::variant<std::monostate, Sent<Counts<Real>>, Sent<PathLength
 // Index of a type in Message, and the name of an index.
 template <class Real, class T>
 constexpr std::size_t message_index() {
-  return Message<Real>(std::in_place_type<Sent<T>>).index();
+  return []<class... P>(std::type_identity<std::variant<P...>>) {
+    std::size_t index = 0;
+    static_cast<void>((... && (!std::is_same_v<P, Sent<T>> && (++index, true))));
+    return index;
+  }(std::type_identity<Message<Real>>{});
 }
 inline const char* message_name(std::size_t index) {
   constexpr const char* names[] = {"nothing", Counts<float>::kName, PathLengths<float>::kName, Image<float>::kName};
