@@ -43,8 +43,8 @@ Put AirCalibration before it: the open beam comes from there. Rays without a fin
 failed_value and are reported at the end.
 
   <gadget><dll>counterflow_decomposition</dll><classname>MaximumLikelihood</classname>
-    <property><name>materials</name><value>water iodine</value></property>
-    <property><name>bias_correction</name><value>cox-snell</value></property></gadget>
+    <property name="materials" value="water iodine"/>
+    <property name="bias_correction" value="cox-snell"/></gadget>
 )";
 
   void describe(PropertyVisitor& v);
