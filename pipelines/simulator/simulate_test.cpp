@@ -25,8 +25,13 @@ namespace {
 namespace fs = std::filesystem;
 
 // A response that needs no Monte Carlo: Gaussian peaks of 4 keV at the photon's energy.
+struct Folder {
+  fs::path path;
+  ~Folder() { fs::remove_all(path); }
+};
+
 fs::path data_folder() {
-  static const fs::path folder = [] {
+  static const Folder folder{[] {
     const fs::path f = fs::temp_directory_path() / ("counterflow_simulate_test_" + std::to_string(::getpid()));
     fs::create_directories(f);
     std::ofstream out(f / "response.csv");
@@ -39,8 +44,8 @@ fs::path data_folder() {
       out << "\n";
     }
     return f;
-  }();
-  return folder;
+  }()};
+  return folder.path;
 }
 
 struct Parts {
