@@ -221,6 +221,8 @@ TEST(Engine, a_slow_consumer_bounds_the_messages_alive) {
   stream<Counted>(
       workers, [&] { return made++ < 200 ? std::make_unique<Counted>(alive) : nullptr; }, [](Counted&) {},
       [&](Counted&) {
+        for (int wait = 0; finished == 0 && alive < 2 && wait < 5000; ++wait)
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));  // until another thread has woken up
         most = std::max(most, alive.load());
         ++finished;
         std::this_thread::sleep_for(std::chrono::microseconds(200));

@@ -7,7 +7,7 @@
 #include "core/kernel.h"
 #include "gadgets/decomposition/test_scan.h"
 #include "gadgets/decomposition/test_scene.h"
-#include "gadgets/fbp/fma_peak_kernel.h"
+#include "core/testing/fma_peak_kernel.h"
 
 namespace counterflow {
 namespace {

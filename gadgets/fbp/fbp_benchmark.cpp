@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "core/kernel.h"
-#include "gadgets/fbp/fma_peak_kernel.h"
+#include "core/testing/fma_peak_kernel.h"
 #include "gadgets/fbp/test_scan.h"
 
 namespace counterflow {

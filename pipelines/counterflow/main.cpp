@@ -1,6 +1,4 @@
 // The command line of `counterflow`: options to values, errors to one sentence. The only file that knows CLI11.
-#include <tbb/global_control.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -231,10 +229,6 @@ void finish_options(Command& c) {
 int act(Command& c) {
   try {
     finish_options(c);
-    std::unique_ptr<tbb::global_control> limit;
-    if (c.common.threads > 0)
-      limit = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
-                                                    static_cast<std::size_t>(c.common.threads));
     c.action();
     if (!std::cout.flush()) throw ArchiveError("standard output could not be written to the end");
     return 0;

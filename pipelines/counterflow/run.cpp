@@ -33,8 +33,8 @@ Input open_input(const std::string& name, const CommonOptions& common) {
 void run(const RunOptions& options, const CommonOptions& common, std::ostream& out) {
   const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
   Input input = open_input(options.input, common);
-  prepare_response(input.header.system, common.cache);
   Workers workers(common.threads);
+  workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
   ScanRun<float> run(chain, input.header, workers);
   const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), ""});
   run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };

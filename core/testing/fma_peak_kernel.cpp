@@ -1,4 +1,4 @@
-#include "gadgets/fbp/fma_peak_kernel.h"
+#include "core/testing/fma_peak_kernel.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
 
