@@ -34,11 +34,14 @@ double sampled(const Slice& slice, double x, double y) {
 
 double part_of(Window w, double value) { return (value - w.low) / (w.high - w.low); }
 
-// How much an overlay hides what is under it: nothing below a twentieth of its window (noise), most of it from three tenths on.
-double opacity(double part) {
-  const double t = std::clamp((part - 0.05) / 0.25, 0.0, 1.0);
+// How much an overlay hides what is under it: most of it from a quarter of its window above where it begins.
+double opacity(const Tile& tile, double value) {
+  const double ramp = 0.25 * (tile.overlay_window.high - tile.overlay_window.low);
+  const double t = std::clamp((value - tile.overlay_from) / ramp, 0.0, 1.0);
   return 0.9 * t * t * (3 - 2 * t);
 }
+
+Color overlay_color(const Tile& tile, double value) { return hot(0.15 + 0.75 * part_of(tile.overlay_window, value)); }
 
 struct Size {
   long width, height;
@@ -61,8 +64,8 @@ void draw_image(Picture& picture, long left, long top, Size size, const Tile& ti
       Color color = std::isfinite(grey_value) ? grey(part_of(tile.window, grey_value)) : Color{0.25, 0, 0.35};
       if (tile.overlay) {
         const Slice& o = *tile.overlay;
-        const double part = part_of(tile.overlay_window, sampled(o, position(i, size.width, o.nx), position(j, size.height, o.ny)));
-        if (std::isfinite(part)) color = mixed(color, hot(0.15 + 0.75 * part), opacity(part));
+        const double value = sampled(o, position(i, size.width, o.nx), position(j, size.height, o.ny));
+        if (std::isfinite(value)) color = mixed(color, overlay_color(tile, value), opacity(tile, value));
       }
       picture.set(static_cast<std::size_t>(left + i), static_cast<std::size_t>(top + j), color);
     }
@@ -112,7 +115,10 @@ void draw_tile(Picture& picture, long left, long top, Size size, const Tile& til
   draw_color_bar(picture, bar, image_top, size.height, tile.window, tile.grey.unit, grey);
   if (tile.overlay)
     draw_color_bar(picture, bar + kBarSpace, image_top, size.height, tile.overlay_window, tile.overlay->unit,
-                   [](double part) { return mixed(kRoom, hot(0.15 + 0.75 * part), std::max(opacity(part), 0.05)); });
+                   [&](double part) {
+                     const double value = tile.overlay_window.low + part * (tile.overlay_window.high - tile.overlay_window.low);
+                     return mixed(kRoom, overlay_color(tile, value), std::max(opacity(tile, value), 0.05));
+                   });
 }
 
 }  // namespace
@@ -129,6 +135,13 @@ Window percentiles(const std::vector<float>& values, double low, double high) {
   const double least = std::max(0.02 * std::max(std::abs(window.low), std::abs(window.high)), 1e-9);
   if (window.high - window.low < least) window = {window.low - least, window.low + least};
   return window;
+}
+
+double above_noise(const std::vector<float>& values) {
+  const double median = percentiles(values, 0.5, 0.5).low;
+  std::vector<float> distance;
+  for (float v : values) distance.push_back(std::abs(v - static_cast<float>(median)));
+  return median + 2.5 * 1.4826 * percentiles(distance, 0.5, 0.5).low;
 }
 
 Slice smoothed(Slice slice) {

@@ -27,11 +27,15 @@ struct Tile {
   Window window;
   std::optional<Slice> overlay;       // in colour over the grey one: the more of it the less transparent
   Window overlay_window;
+  double overlay_from = 0;            // below it the overlay is invisible
   std::string caption;                // "slice 8 (0-15)"
 };
 
 // From the part `low` to the part `high` (0 to 1) of the sorted values; non-finite ones do not count. Never empty.
 Window percentiles(const std::vector<float>& values, double low, double high);
+
+// Median plus two and a half standard deviations of what is not an outlier (by the median absolute deviation): above its noise.
+double above_noise(const std::vector<float>& values);
 
 // Binomial filter of 5 x 5 pixels: the noise of a filtered backprojection is mostly finer than that.
 Slice smoothed(Slice slice);

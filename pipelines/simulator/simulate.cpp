@@ -1,8 +1,5 @@
 #include "pipelines/simulator/simulate.h"
 
-#include <tbb/parallel_pipeline.h>
-#include <tbb/task_arena.h>
-
 #include "core/archive/archive.h"
 #include "core/physics/detector_response.h"
 #include "core/random.h"
@@ -90,21 +87,26 @@ Counts<float> SimulatedScan::view(std::size_t index) const {
   return out;
 }
 
-void simulate_scan(const SimulatedScan& scan, const std::filesystem::path& output, const SimulationProgress& progress) {
-  ArchiveWriter writer(output, scan.scenario().header);
-  const auto alive = static_cast<std::size_t>(2 * tbb::this_task_arena::max_concurrency());
+void for_each_view(const SimulatedScan& scan, Workers& workers, const std::function<void(const Counts<float>&)>& take,
+                   const SimulationProgress& progress) {
+  struct Token {
+    std::size_t index;
+    Counts<float> view;
+  };
   std::size_t next = 0, done = 0;
-  using Made = std::shared_ptr<const Counts<float>>;
-  tbb::parallel_pipeline(alive,
-                         tbb::make_filter<void, std::size_t>(tbb::filter_mode::serial_in_order, [&](tbb::flow_control& flow) {
-                           if (next == scan.size()) flow.stop();
-                           return next == scan.size() ? next : next++;
-                         }) & tbb::make_filter<std::size_t, Made>(tbb::filter_mode::parallel, [&](std::size_t i) {
-                           return std::make_shared<const Counts<float>>(scan.view(i));
-                         }) & tbb::make_filter<Made, void>(tbb::filter_mode::serial_in_order, [&](const Made& made) {
-                           writer.write(*made);
-                           if (progress) progress(++done, scan.size());
-                         }));
+  stream<Token>(
+      workers, [&] { return next < scan.size() ? std::make_unique<Token>(Token{next++, {}}) : nullptr; },
+      [&](Token& token) { token.view = scan.view(token.index); },
+      [&](Token& token) {
+        take(token.view);
+        if (progress) progress(++done, scan.size());
+      });
+}
+
+void simulate_scan(const SimulatedScan& scan, Workers& workers, const std::filesystem::path& output,
+                   const SimulationProgress& progress) {
+  ArchiveWriter writer(output, scan.scenario().header);
+  for_each_view(scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
   writer.write(truth_of(scan.scenario()));
   write_injected(scan, writer);
   writer.finish();

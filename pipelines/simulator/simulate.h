@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/engine/stream.h"
 #include "core/message/message.h"
 #include "pipelines/simulator/scenario.h"
 
@@ -33,7 +34,12 @@ class SimulatedScan {
 
 using SimulationProgress = std::function<void(std::size_t done, std::size_t total)>;
 
-// Writes the archive with truth and what was injected; views are made in parallel and written in order with few of them alive.
-void simulate_scan(const SimulatedScan& scan, const std::filesystem::path& output, const SimulationProgress& progress = {});
+// Gives every view to `take`, in order, air views first; views are made in parallel and few of them are alive.
+void for_each_view(const SimulatedScan& scan, Workers& workers, const std::function<void(const Counts<float>&)>& take,
+                   const SimulationProgress& progress = {});
+
+// Writes the archive with truth and what was injected.
+void simulate_scan(const SimulatedScan& scan, Workers& workers, const std::filesystem::path& output,
+                   const SimulationProgress& progress = {});
 
 }  // namespace counterflow

@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -312,10 +310,9 @@ TEST(Simulation, the_same_seed_is_the_same_scan_for_any_number_of_threads) {
   p.more += "<drift module_sigma='0.3' pixel_sigma='0.2' slow='0.2'/>";
   std::vector<std::vector<Counts<float>>> scans;
   for (int threads : {1, 2, 3, 4}) {
-    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
-    tbb::task_arena arena(threads);
+    Workers workers(threads);
     const fs::path file = data_folder() / ("threads_" + std::to_string(threads) + ".h5");
-    arena.execute([&] { simulate_scan(scan_of(p), file); });
+    simulate_scan(scan_of(p), workers, file);
     scans.push_back(archived(file));
     ASSERT_EQ(scans.back().size(), 11u);
     for (std::size_t v = 0; v < 11; ++v)
@@ -331,7 +328,8 @@ TEST(Simulation, the_archive_holds_what_was_made) {
   const SimulatedScan scan = scan_of(p);
   const fs::path file = data_folder() / "scan.h5";
   std::vector<std::size_t> progress;
-  simulate_scan(scan, file, [&](std::size_t done, std::size_t total) {
+  Workers workers(2);
+  simulate_scan(scan, workers, file, [&](std::size_t done, std::size_t total) {
     EXPECT_EQ(total, 10u);
     progress.push_back(done);
   });
