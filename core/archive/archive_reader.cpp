@@ -56,10 +56,8 @@ ArchiveReader::Impl::Impl(const std::filesystem::path& path, const std::vector<s
 
 // All headers before any data, so that a scan with views missing is refused at once.
 void ArchiveReader::Impl::check_order() {
-  constexpr std::size_t kAtOnce = 4096;
   ViewSequence views(head.header, where);
-  for (std::size_t first = 0; first < acquisitions.count(); first += kAtOnce)
-    for (const auto& fields : acquisitions.fields(first, std::min(kAtOnce, acquisitions.count() - first))) views.accept(fields);
+  for (std::size_t at = 0; at < acquisitions.count(); ++at) views.accept(acquisitions.fields(at));
   views.finish();
   air = views.air_views();
 }
@@ -73,7 +71,7 @@ void ArchiveReader::Impl::check_open_beam() const {
 
 View ArchiveReader::Impl::read_view(std::size_t at, ViewSequence& views, Array<float, 3>* values) {
   const hdf5::Quiet silent;
-  const View view = views.accept(acquisitions.fields(at, 1).front());
+  const View view = views.accept(acquisitions.fields(at));
   const std::string name = where + ": " + (view.air ? "air view " : "view ") + std::to_string(view.index);
   const ScanGeometry& g = head.header.geometry;
   const std::size_t size = checked_size(checked_size(g.rows, g.columns), head.header.bins());

@@ -1,11 +1,17 @@
 #include "core/archive/hdf5_file.h"
 
-#include <cstdint>
+#include <algorithm>
 
 #include "core/array.h"
 
 namespace counterflow::hdf5 {
 namespace {
+
+std::size_t size_of(const std::vector<std::size_t>& extents) {
+  std::size_t size = 1;
+  for (std::size_t extent : extents) size = checked_size(size, extent);
+  return size;
+}
 
 template <class T>
 hid_t native_type();
@@ -28,6 +34,67 @@ Handle create_dataset(const Handle& file, const std::string& path, hid_t type, h
   const Handle links = intermediate_groups();
   return Handle(checked(H5Dcreate2(file.get(), path.c_str(), type, space, links.get(), H5P_DEFAULT, H5P_DEFAULT),
                         path + " cannot be made"));
+}
+
+// Sign, exponent and mantissa of a number lie within it.
+template <class Require>
+void check_float(hid_t type, std::size_t size, Require&& require) {
+  std::size_t sign = 0, exponent = 0, exponent_bits = 0, mantissa = 0, mantissa_bits = 0;
+  require(H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) >= 0);
+  const std::size_t bits = 8 * size;
+  require(sign < bits && exponent_bits > 0 && exponent_bits <= bits && exponent <= bits - exponent_bits && mantissa_bits > 0 &&
+          mantissa_bits <= bits && mantissa <= bits - mantissa_bits);
+}
+
+void check_type(hid_t type, const std::string& where) {
+  const auto require = [&](bool holds) {
+    if (!holds) throw ArchiveError(where + ": the file is damaged: its data have a broken type");
+  };
+  const std::size_t size = H5Tget_size(type);
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind == H5T_COMPOUND) {
+    const int members = H5Tget_nmembers(type);
+    require(members > 0);
+    std::size_t end = 0;  // members stand in order and do not overlap, as every writer of ISMRMRD makes them
+    for (unsigned m = 0; m < static_cast<unsigned>(members); ++m) {
+      const Handle member(checked(H5Tget_member_type(type, m), where + ": the file is damaged"));
+      const std::size_t offset = H5Tget_member_offset(type, m), length = H5Tget_size(member.get());
+      require(offset >= end && length <= size && offset <= size - length);
+      end = offset + length;
+      check_type(member.get(), where);
+    }
+  } else if (kind == H5T_ARRAY) {
+    const Handle element(checked(H5Tget_super(type), where + ": the file is damaged"));
+    hsize_t extents[H5S_MAX_RANK] = {};
+    const int rank = H5Tget_array_dims2(type, extents);
+    require(rank == 1 && extents[0] > 0 && extents[0] <= size && extents[0] * H5Tget_size(element.get()) == size);
+    check_type(element.get(), where);
+  } else if (kind == H5T_INTEGER || kind == H5T_FLOAT) {
+    const std::size_t bits = H5Tget_precision(type), offset = static_cast<std::size_t>(std::max(H5Tget_offset(type), 0));
+    require(size <= 8 && bits > 0 && bits <= 8 * size && offset <= 8 * size - bits);
+    if (kind == H5T_FLOAT) check_float(type, size, require);
+  } else if (kind == H5T_VLEN) {
+    const Handle element(checked(H5Tget_super(type), where + ": the file is damaged"));
+    require(size == 16);
+    check_type(element.get(), where);
+  } else {
+    require(kind == H5T_STRING);
+  }
+}
+
+// A chunk without filters takes as many bytes as its elements.
+void check_storage(const Handle& dataset, std::size_t element, const std::string& where) {
+  const Handle creation(checked(H5Dget_create_plist(dataset.get()), where + ": the file is damaged"));
+  if (H5Pget_layout(creation.get()) != H5D_CHUNKED || H5Pget_nfilters(creation.get()) != 0) return;
+  const auto extents = shape(dataset, where);
+  if (size_of(extents) == 0) return;
+  std::vector<hsize_t> chunk(extents.size()), first(extents.size(), 0);
+  hsize_t stored = 0;
+  const bool known =
+      H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()) == static_cast<int>(chunk.size()) &&
+      H5Dget_chunk_storage_size(dataset.get(), first.data(), &stored) >= 0;
+  if (!known || stored != checked_size(size_of({chunk.begin(), chunk.end()}), element))
+    throw ArchiveError(where + ": the file is damaged: chunks of a wrong size");
 }
 
 }  // namespace
@@ -73,8 +140,16 @@ bool exists(const Handle& file, const std::string& path) {
 
 Handle open_dataset(const Handle& file, const std::string& path, const std::string& where) {
   if (!exists(file, path)) throw ArchiveError(where + ": has no " + path);
-  return Handle(
-      checked(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), where + ": " + path + " cannot be read; the file is damaged"));
+  const std::string place = where + ": " + path;
+  Handle dataset(checked(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), place + " cannot be read; the file is damaged"));
+  const Handle type(checked(H5Dget_type(dataset.get()), place + ": the file is damaged"));
+  try {
+    check_type(type.get(), place);
+    check_storage(dataset, stored_size(type.get()), place);
+  } catch (const DataError&) {
+    throw ArchiveError(place + ": the file is damaged: sizes that overflow");
+  }
+  return dataset;
 }
 
 std::vector<std::size_t> shape(const Handle& dataset, const std::string& where) {
@@ -85,6 +160,11 @@ std::vector<std::size_t> shape(const Handle& dataset, const std::string& where) 
   if (rank > 0 && H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr) != rank)
     throw ArchiveError(where + ": the file is damaged");
   return {extents.begin(), extents.end()};
+}
+
+std::size_t stored_size(hid_t type) {
+  constexpr std::size_t kHeapDescriptor = 16;
+  return H5Tis_variable_str(type) > 0 ? kHeapDescriptor : H5Tget_size(type);
 }
 
 template <class T>

@@ -52,8 +52,13 @@ Handle create(const std::filesystem::path& file);
 
 // Whether every link of a path such as "/dataset/data" is there.
 bool exists(const Handle& file, const std::string& path);
+// HDF5 1.10 trusts the offsets and sizes of types in a file, and overruns its buffers where they are damaged; so these are
+// checked before anything is read. Throws ArchiveError "WHERE: ..." where the dataset is missing or damaged.
 Handle open_dataset(const Handle& file, const std::string& path, const std::string& where);
 std::vector<std::size_t> shape(const Handle& dataset, const std::string& where);
+
+// Bytes that an element takes in the file; of text of variable length HDF5 tells the size of a pointer.
+std::size_t stored_size(hid_t type);
 
 // A simple dataset of T (float, double, std::uint16_t, ...), row-major; refuses more than `largest` elements.
 template <class T>

@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
+#include <span>
 
 #include "core/archive/hdf5_file.h"
 #include "core/archive/header_parameters.h"
 #include "core/archive/heap_reader.h"
 #include "core/archive/image_file.h"
 #include "core/archive/image_meta.h"
+#include "core/archive/record_list.h"
 #include "core/error.h"
 
 namespace counterflow {
@@ -24,48 +25,34 @@ struct Fields {
   float position[3];
 };
 
-Handle fields_type() {
-  const hsize_t three = 3;
-  const Handle shorts(H5Tarray_create2(H5T_NATIVE_UINT16, 1, &three)), floats(H5Tarray_create2(H5T_NATIVE_FLOAT, 1, &three));
-  Handle type(H5Tcreate(H5T_COMPOUND, sizeof(Fields)));
-  H5Tinsert(type.get(), "matrix_size", offsetof(Fields, matrix), shorts.get());
-  H5Tinsert(type.get(), "slice", offsetof(Fields, slice), H5T_NATIVE_UINT16);
-  H5Tinsert(type.get(), "field_of_view", offsetof(Fields, field_of_view), floats.get());
-  H5Tinsert(type.get(), "position", offsetof(Fields, position), floats.get());
-  return type;
-}
-
-std::vector<Fields> read_headers(const Handle& file, const std::string& group, std::size_t n, const std::string& where) {
-  const Handle dataset = hdf5::open_dataset(file, group + "/header", where);
-  if (hdf5::shape(dataset, where) != std::vector<std::size_t>{n})
-    throw ArchiveError(where + ": expected as many headers as images");
-  const Handle stored(hdf5::checked(H5Dget_type(dataset.get()), where + ": the file is damaged"));
-  for (const char* name : {"matrix_size", "slice", "field_of_view", "position"})
-    if (H5Tget_class(stored.get()) != H5T_COMPOUND || H5Tget_member_index(stored.get(), name) < 0)
-      throw ArchiveError(where + ": an image's header has no '" + name + "': this is no ISMRMRD image");
-  std::vector<Fields> fields(n);
-  const Handle type = fields_type();
-  hdf5::check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, fields.data()),
-              where + ": the headers cannot be read; the file is damaged");
-  return fields;
+std::vector<Fields> read_headers(const Handle& file, const HeapReader& heap, const std::string& group, std::size_t n,
+                                 const std::string& where) {
+  const RecordList records(file, heap, group + "/header", where);
+  if (records.count() != n) throw ArchiveError(where + ": expected as many headers as images");
+  const Member matrix = records.member({"matrix_size"}, sizeof Fields::matrix),
+               slice = records.member({"slice"}, sizeof Fields::slice);
+  const Member view = records.member({"field_of_view"}, sizeof Fields::field_of_view);
+  const Member position = records.member({"position"}, sizeof Fields::position);
+  std::vector<Fields> all(n);
+  std::vector<std::byte> record;
+  for (std::size_t i = 0; i < n; ++i) {
+    records.read(i, record, where);
+    std::memcpy(&all[i].matrix, record.data() + matrix.offset, matrix.size);
+    std::memcpy(&all[i].slice, record.data() + slice.offset, slice.size);
+    std::memcpy(&all[i].field_of_view, record.data() + view.offset, view.size);
+    std::memcpy(&all[i].position, record.data() + position.offset, position.size);
+  }
+  return all;
 }
 
 // The attributes of the first image; all images of a series have the same.
 std::string read_attributes(const Handle& file, const HeapReader& heap, const std::string& group, const std::string& where) {
-  const Handle dataset = hdf5::open_dataset(file, group + "/attributes", where);
-  const Handle type(hdf5::checked(H5Dget_type(dataset.get()), where + ": the file is damaged"));
-  const Handle creation(hdf5::checked(H5Dget_create_plist(dataset.get()), where + ": the file is damaged"));
-  hsize_t chunk = 0, start = 0, stored = 0;
-  const std::string damaged = where + ": the attributes cannot be read; the file is damaged or of an unknown layout";
-  if (H5Tis_variable_str(type.get()) <= 0 || !heap.usable() || H5Pget_layout(creation.get()) != H5D_CHUNKED ||
-      H5Pget_nfilters(creation.get()) != 0 || H5Pget_chunk(creation.get(), 1, &chunk) != 1 || chunk == 0 || chunk > 65536)
-    throw ArchiveError(damaged);
-  std::vector<std::byte> bytes(chunk * HeapDescriptor::kSize);
-  std::uint32_t filters = 0;
-  if (H5Dget_chunk_storage_size(dataset.get(), &start, &stored) < 0 || stored != bytes.size()) throw ArchiveError(damaged);
-  hdf5::check(H5Dread_chunk(dataset.get(), H5P_DEFAULT, &start, &filters, bytes.data()), damaged);
-  const HeapDescriptor object = heap_descriptor(bytes.data());
-  if (object.length > std::size_t{1} << 28) throw ArchiveError(damaged);
+  const RecordList records(file, heap, group + "/attributes", where);
+  std::vector<std::byte> record;
+  if (records.count() == 0 || records.record_size() != HeapDescriptor::kSize) throw ArchiveError(where + ": has no attributes");
+  records.read(0, record, where);
+  const HeapDescriptor object = heap_descriptor(record.data());
+  if (object.length > std::size_t{1} << 28) throw ArchiveError(where + ": the file is damaged: attributes of a wrong length");
   std::string text(object.length, '\0');
   heap.read(object, std::as_writable_bytes(std::span(text)), where);
   text.resize(std::min(text.find('\0'), text.size()));
@@ -129,19 +116,27 @@ std::vector<std::size_t> order_of(const std::vector<Fields>& fields, std::size_t
   return image;
 }
 
-Array<float, 4> read_values(const Handle& dataset, const std::vector<std::size_t>& order, const std::vector<std::size_t>& shape,
-                            const std::string& where) {
+// Each image is one chunk [1,channel,1,y,x] of floats, as libismrmrd appends it.
+void check_layout(const Handle& dataset, const std::vector<std::size_t>& shape, const std::string& where) {
+  const Handle type(hdf5::checked(H5Dget_type(dataset.get()), where + ": the file is damaged"));
+  const Handle creation(hdf5::checked(H5Dget_create_plist(dataset.get()), where + ": the file is damaged"));
+  std::array<hsize_t, 5> chunk{};
+  const bool chunked = H5Pget_layout(creation.get()) == H5D_CHUNKED && H5Pget_chunk(creation.get(), 5, chunk.data()) == 5;
+  const bool whole = chunk == std::array<hsize_t, 5>{1, shape[1], 1, shape[3], shape[4]};
+  if (H5Tequal(type.get(), H5T_IEEE_F32LE) <= 0) throw ArchiveError(where + ": expected images of floats, got something else");
+  if (!chunked || !whole || H5Pget_nfilters(creation.get()) != 0)
+    throw ArchiveError(where + ": is not stored as libismrmrd stores it: plain, an image a chunk; 'h5repack -f NONE' may help");
+}
+
+Array<float, 4> read_values(const Handle& dataset, const HeapReader& heap, const std::vector<std::size_t>& order,
+                            const std::vector<std::size_t>& shape, const std::string& where) {
+  check_layout(dataset, shape, where);
   const std::size_t channels = shape[1], pixels = checked_size(shape[3], shape[4]);
   Array<float, 4> value({channels, order.size(), shape[3], shape[4]});
-  const Handle space(hdf5::checked(H5Dget_space(dataset.get()), where + ": the file is damaged"));
-  const std::array<hsize_t, 5> count{1, channels, 1, shape[3], shape[4]};
-  const Handle memory(H5Screate_simple(5, count.data(), nullptr));
-  std::vector<float> slice(channels * pixels);
+  std::vector<float> slice(checked_size(channels, pixels));
   for (std::size_t z = 0; z < order.size(); ++z) {
-    const std::array<hsize_t, 5> start{order[z], 0, 0, 0, 0};
-    H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
-    hdf5::check(H5Dread(dataset.get(), H5T_NATIVE_FLOAT, memory.get(), space.get(), H5P_DEFAULT, slice.data()),
-                where + ": slice " + std::to_string(z) + " cannot be read; the file is damaged or truncated");
+    read_chunk(dataset, heap, {order[z], 0, 0, 0, 0}, std::as_writable_bytes(std::span(slice)),
+               where + ": slice " + std::to_string(z));
     for (std::size_t c = 0; c < channels; ++c) std::copy_n(slice.data() + c * pixels, pixels, value.block(c, z).data());
   }
   return value;
@@ -153,7 +148,7 @@ ImageSeries read_series(const Handle& file, const HeapReader& heap, int number, 
   const auto shape = hdf5::shape(dataset, where);
   if (shape.size() != 5 || shape[0] == 0 || shape[1] == 0 || shape[2] != 1 || shape[3] == 0 || shape[4] == 0)
     throw ArchiveError(where + ": expected images [image, channel, 1, y, x], got another shape");
-  const auto fields = read_headers(file, group, shape[0], where);
+  const auto fields = read_headers(file, heap, group, shape[0], where);
   for (const Fields& f : fields)
     if (f.matrix[0] != shape[4] || f.matrix[1] != shape[3])
       throw ArchiveError(where + ": a header's matrix size is not its image's");
@@ -162,7 +157,7 @@ ImageSeries read_series(const Handle& file, const HeapReader& heap, int number, 
   series.number = number;
   series.channels = channels_of(meta, shape[1], where);
   series.grid = grid_of(fields, meta);
-  series.value = read_values(dataset, order_of(fields, series.grid.nz, where), shape, where);
+  series.value = read_values(dataset, heap, order_of(fields, series.grid.nz, where), shape, where);
   for (const char* name : {"parameters", "chain"})
     if (const auto found = meta.find(name); found != meta.end() && !found->second.empty())
       series.meta[name] = found->second.front();

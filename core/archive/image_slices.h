@@ -11,8 +11,8 @@ namespace counterflow {
 
 struct ImageSlice {
   int series = 0;
-  std::size_t slice = 0;                     // z index in the volume
-  const Channels& channels;                  // of this series
+  std::size_t slice = 0;     // z index in the volume
+  const Channels& channels;  // of this series
   const ISMRMRD::Image<float>& image;
 };
 
