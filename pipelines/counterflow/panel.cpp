@@ -100,6 +100,17 @@ void draw_color_bar(Picture& picture, long left, long top, long height, Window w
   draw_text(picture, {x, y - 12}, title, kText, kQuiet);
 }
 
+std::vector<float> sorted_finite(const std::vector<float>& values) {
+  std::vector<float> sorted;
+  std::ranges::copy_if(values, std::back_inserter(sorted), [](float v) { return std::isfinite(v); });
+  std::ranges::sort(sorted);
+  return sorted;
+}
+
+double quantile(const std::vector<float>& sorted, double part) {
+  return static_cast<double>(sorted[static_cast<std::size_t>(std::lround(part * static_cast<double>(sorted.size() - 1)))]);
+}
+
 long tile_width(const Tile& tile, Size size) { return size.width + kBarGap + (tile.overlay ? 2 : 1) * kBarSpace; }
 
 void draw_tile(Picture& picture, long left, long top, Size size, const Tile& tile) {
@@ -124,24 +135,20 @@ void draw_tile(Picture& picture, long left, long top, Size size, const Tile& til
 }  // namespace
 
 Window percentiles(const std::vector<float>& values, double low, double high) {
-  std::vector<float> sorted;
-  std::ranges::copy_if(values, std::back_inserter(sorted), [](float v) { return std::isfinite(v); });
+  const std::vector<float> sorted = sorted_finite(values);
   if (sorted.empty()) return {0, 1};
-  std::ranges::sort(sorted);
-  const auto at = [&](double part) {
-    return static_cast<double>(sorted[static_cast<std::size_t>(std::lround(part * static_cast<double>(sorted.size() - 1)))]);
-  };
-  Window window{at(low), at(high)};
+  Window window{quantile(sorted, low), quantile(sorted, high)};
   const double least = std::max(0.02 * std::max(std::abs(window.low), std::abs(window.high)), 1e-9);
   if (window.high - window.low < least) window = {window.low - least, window.low + least};
   return window;
 }
 
 double above_noise(const std::vector<float>& values) {
-  const double median = percentiles(values, 0.5, 0.5).low;
-  std::vector<float> distance;
-  for (float v : values) distance.push_back(std::abs(v - static_cast<float>(median)));
-  return median + 2.5 * 1.4826 * percentiles(distance, 0.5, 0.5).low;
+  std::vector<float> sorted = sorted_finite(values);
+  if (sorted.empty()) return 0;
+  const double median = quantile(sorted, 0.5);
+  for (float& v : sorted) v = std::abs(v - static_cast<float>(median));
+  return median + 2.5 * 1.4826 * quantile(sorted_finite(sorted), 0.5);
 }
 
 Slice smoothed(Slice slice) {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "core/error.h"
 #include "pipelines/counterflow/font.h"
@@ -134,6 +135,16 @@ TEST(Smoothing, keeps_constants_and_spreads_a_point_by_binomial_weights) {
   EXPECT_FLOAT_EQ(out[2 * 7 + 4], 24);
   EXPECT_FLOAT_EQ(out[3 * 7 + 5], 4);
   EXPECT_FLOAT_EQ(out[0], 0);
+}
+
+TEST(AboveNoise, is_two_and_a_half_deviations_whatever_a_tenth_of_the_values_is) {
+  std::mt19937_64 random(1);
+  std::normal_distribution<float> normal(2, 0.5F);
+  std::vector<float> values(20000);
+  for (float& v : values) v = normal(random);
+  EXPECT_NEAR(above_noise(values), 3.25, 0.05);
+  std::fill_n(values.begin(), 2000, 100.0F);
+  EXPECT_NEAR(above_noise(values), 3.25, 0.3);
 }
 
 TEST(Percentiles, leave_out_what_is_not_finite_and_are_never_empty) {

@@ -133,6 +133,7 @@ std::vector<Tile> tiles_of(const std::vector<ImageSeries>& series, const ViewOpt
     tile.overlay = smoothed(named_slice(series, options.overlay, options));
     tile.overlay_window = {0, percentiles(tile.overlay->value, 0, 0.997).high};
     if (!(tile.overlay_window.high > 0)) tile.overlay_window.high = 1;
+    tile.overlay_from = std::clamp(above_noise(tile.overlay->value), 0.05 * tile.overlay_window.high, 0.6 * tile.overlay_window.high);
   }
   const std::size_t slices = series.front().value.extent(1);
   if (slices > 1)
