@@ -28,7 +28,7 @@ function(counterflow_kernel target source)
   endforeach()
 endfunction()
 
-# counterflow_plugin(FOLDER SOURCES...): libcounterflow_<folder>.so in the plugin folder, and a static twin for tests and benchmarks.
+# counterflow_plugin(FOLDER SOURCES...): libcounterflow_<folder>.so in the plugin folder.
 function(counterflow_plugin folder)
   set(plugin counterflow_${folder})
   add_library(${plugin} MODULE ${ARGN})
