@@ -20,15 +20,16 @@ std::string text_of(const Shape& shape) {
 
 void require_shape(const char* what, const View& view, const Shape& expected, const Shape& came) {
   if (came != expected)
-    throw DataError("AirCalibration: " + std::string(what) + " " + std::to_string(view.index) + ": expected " + text_of(expected) +
-                    " as in the header, got " + text_of(came));
+    throw DataError("AirCalibration: " + std::string(what) + " " + std::to_string(view.index) + ": expected " +
+                    text_of(expected) + " as in the header, got " + text_of(came));
 }
 
 // Counts of each bin without object where only their sum over the bins is known.
 std::vector<double> shared_over_bins(const SpectralSystem& system, double counts) {
   if (!system.bowtie.empty())
-    throw DataError("AirCalibration: open_beam_counts is one number, but behind a bowtie each column has its own open beam; "
-                    "record air views");
+    throw DataError(
+        "AirCalibration: open_beam_counts is one number, but behind a bowtie each column has its own open beam; "
+        "record air views");
   const std::vector<double> total = CountsModel(system, {"water"}).nominal().total;
   const double sum = std::accumulate(total.begin(), total.end(), 0.0);
   std::vector<double> open;
@@ -77,8 +78,9 @@ auto AirCalibration<Real>::forward(const Params&, const State& state, const In& 
   Out y = x;
   if (x.view.air) return y;  // on its way to a later gadget that calibrates; the mean is not complete
   if (!state.open_beam)
-    throw DataError("AirCalibration: no air view came before the first object view and the header has no open_beam_counts; "
-                    "record air views first, or give the header the counts of a pixel without object as open_beam_counts");
+    throw DataError(
+        "AirCalibration: no air view came before the first object view and the header has no open_beam_counts; "
+        "record air views first, or give the header the counts of a pixel without object as open_beam_counts");
   y.open_beam = state.open_beam;
   return y;
 }

@@ -160,13 +160,11 @@ TEST(AirCalibration, adjoint_holds_against_differences_and_a_wrong_one_fails) {
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937_64 random(seed);
     const auto x = random_object(random), air = random_view(random, true);
-    const auto right = testing::map_adjoint_error(AirCalibration<double>(), small_header(), None{}, x, seed, [&](auto& state) {
-      AirCalibration<double>().calibrate(state, air);
-    });
+    const auto right = testing::map_adjoint_error(AirCalibration<double>(), small_header(), None{}, x, seed,
+                                                  [&](auto& state) { AirCalibration<double>().calibrate(state, air); });
     EXPECT_LT(right.value, 1e-8) << right.block;
-    const auto wrong = testing::map_adjoint_error(WrongByATenThousandth(), small_header(), None{}, x, seed, [&](auto& state) {
-      AirCalibration<double>().calibrate(state, air);
-    });
+    const auto wrong = testing::map_adjoint_error(WrongByATenThousandth(), small_header(), None{}, x, seed,
+                                                  [&](auto& state) { AirCalibration<double>().calibrate(state, air); });
     worst_mutant = std::max(worst_mutant, wrong.value);
   }
   EXPECT_GT(worst_mutant, 1e-6);

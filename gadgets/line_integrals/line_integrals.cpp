@@ -23,10 +23,9 @@ void require_open_beam(const Counts<Real>& x) {
   const std::string where = "LineIntegrals: view " + std::to_string(x.view.index) + ": ";
   if (!x.open_beam) throw DataError(where + "it has no open beam; put AirCalibration before LineIntegrals");
   if (x.open_beam->shape() != x.counts.shape())
-    throw DataError(where + "expected an open beam of " + text_of(x.counts.shape()) + " (bin x row x column) like the counts, got " +
-                    text_of(x.open_beam->shape()));
-  if (!(x.view.exposure > 0))
-    throw DataError(where + "expected an exposure above 0, got " + number_text(x.view.exposure));
+    throw DataError(where + "expected an open beam of " + text_of(x.counts.shape()) +
+                    " (bin x row x column) like the counts, got " + text_of(x.open_beam->shape()));
+  if (!(x.view.exposure > 0)) throw DataError(where + "expected an exposure above 0, got " + number_text(x.view.exposure));
 }
 
 // Counts less background of element i.
@@ -47,8 +46,9 @@ std::string selected_columns(const std::string& text, const std::vector<std::siz
     out += columns[0];
     for (std::size_t b : bins) {
       if (b + 1 >= columns.size())
-        throw ConfigError("CountsFromLineIntegrals: " + name + ":" + std::to_string(number) + ": expected an energy and at least " +
-                          std::to_string(b + 1) + " bins, got " + std::to_string(columns.size()) + " columns");
+        throw ConfigError("CountsFromLineIntegrals: " + name + ":" + std::to_string(number) +
+                          ": expected an energy and at least " + std::to_string(b + 1) + " bins, got " +
+                          std::to_string(columns.size()) + " columns");
       out += " " + columns[b + 1];
     }
     out += "\n";
@@ -156,8 +156,9 @@ ScanHeader CountsFromLineIntegrals<Real>::output_header(const ScanHeader& header
   if (bins_.empty()) return out;
   SpectralSystem& system = out.system;
   if (system.bin_spectra.empty())
-    throw ConfigError("CountsFromLineIntegrals: property 'bins' needs a scan with bin_spectra, one spectrum a bin; without "
-                      "them the bins hang together by their thresholds: leave 'bins' empty");
+    throw ConfigError(
+        "CountsFromLineIntegrals: property 'bins' needs a scan with bin_spectra, one spectrum a bin; without "
+        "them the bins hang together by their thresholds: leave 'bins' empty");
   const std::string& name = system.bin_spectra;
   const auto file = system.files.find(name);
   if (file == system.files.end()) throw ConfigError("CountsFromLineIntegrals: the spectra of '" + name + "' are not there");

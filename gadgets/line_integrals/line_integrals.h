@@ -57,8 +57,8 @@ class CountsFromLineIntegrals {
   using Out = Counts<Real>;
   using Params = None;
   struct State {
-    std::vector<std::size_t> bins;                          // of the scan, in the order given on
-    std::shared_ptr<const Array<Real, 3>> open_beam;        // [bin,row,column], count at exposure 1
+    std::vector<std::size_t> bins;                    // of the scan, in the order given on
+    std::shared_ptr<const Array<Real, 3>> open_beam;  // [bin,row,column], count at exposure 1
   };
   static constexpr const char* kManual =
       R"(Makes counts of line integrals, so that scans which their scanner has logged can be decomposed.

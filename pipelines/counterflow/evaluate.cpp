@@ -17,7 +17,8 @@ void write_csv(const std::filesystem::path& file, const std::vector<Evaluation>&
     std::ofstream csv(temporary, std::ios::binary);
     print_csv(evaluations, csv);
     csv.flush();
-    if (!csv) throw ArchiveError("cannot write the table " + file.string() + "; choose a folder that exists and can be written to");
+    if (!csv)
+      throw ArchiveError("cannot write the table " + file.string() + "; choose a folder that exists and can be written to");
   }
   std::error_code error;
   std::filesystem::rename(temporary, file, error);
@@ -29,7 +30,8 @@ void write_csv(const std::filesystem::path& file, const std::vector<Evaluation>&
 void evaluate(const EvaluateOptions& options, const CommonOptions& common, std::ostream& out) {
   const std::optional<Truth> truth = ArchiveReader(options.scan, common.data).truth();
   if (!truth)
-    throw DataError(options.scan.string() + ": the scan says nothing of what the images should show; only simulated scans and "
+    throw DataError(options.scan.string() +
+                    ": the scan says nothing of what the images should show; only simulated scans and "
                     "phantoms with /dataset/truth_regions can be evaluated");
   const std::vector<Evaluation> evaluations = evaluate_images(read_images(options.images), *truth);
   print_table(evaluations, out);

@@ -1,4 +1,5 @@
-// Lettering for pictures: letters are strokes on a small grid, drawn with smooth edges at any size. ASCII; "^" raises what follows it
+// Lettering for pictures: letters are strokes on a small grid, drawn with smooth edges at any size. ASCII; "^" raises what
+// follows it
 // ("g/cm^3"). Sizes are the height of a capital letter in pixels.
 #pragma once
 #include <string>

@@ -87,9 +87,10 @@ void draw_color_bar(Picture& picture, long left, long top, long height, Window w
                     const std::function<Color(double)>& color) {
   for (long j = 0; j < height; ++j)
     picture.fill(left, top + j, kBar, 1, color(1 - (static_cast<double>(j) + 0.5) / static_cast<double>(height)));
-  const double x = static_cast<double>(left), right = x + kBar, y = static_cast<double>(top), bottom = y + static_cast<double>(height);
-  picture.stroke(std::vector<Point>{{x - 0.5, y - 0.5}, {right, y - 0.5}, {right, bottom}, {x - 0.5, bottom}, {x - 0.5, y - 0.5}}, 1,
-                 kLine);
+  const double x = static_cast<double>(left), right = x + kBar, y = static_cast<double>(top),
+               bottom = y + static_cast<double>(height);
+  picture.stroke(std::vector<Point>{{x - 0.5, y - 0.5}, {right, y - 0.5}, {right, bottom}, {x - 0.5, bottom}, {x - 0.5, y - 0.5}},
+                 1, kLine);
   const std::vector<double> marks = ticks(window.low, window.high, 5);
   const double step = marks.size() > 1 ? marks[1] - marks[0] : window.high - window.low;
   for (double mark : marks) {
@@ -125,11 +126,10 @@ void draw_tile(Picture& picture, long left, long top, Size size, const Tile& til
   const long bar = left + size.width + kBarGap;
   draw_color_bar(picture, bar, image_top, size.height, tile.window, tile.grey.unit, grey);
   if (tile.overlay)
-    draw_color_bar(picture, bar + kBarSpace, image_top, size.height, tile.overlay_window, tile.overlay->unit,
-                   [&](double part) {
-                     const double value = tile.overlay_window.low + part * (tile.overlay_window.high - tile.overlay_window.low);
-                     return mixed(kRoom, overlay_color(tile, value), std::max(opacity(tile, value), 0.05));
-                   });
+    draw_color_bar(picture, bar + kBarSpace, image_top, size.height, tile.overlay_window, tile.overlay->unit, [&](double part) {
+      const double value = tile.overlay_window.low + part * (tile.overlay_window.high - tile.overlay_window.low);
+      return mixed(kRoom, overlay_color(tile, value), std::max(opacity(tile, value), 0.05));
+    });
 }
 
 }  // namespace
@@ -186,8 +186,8 @@ Picture draw_panel(const std::vector<Tile>& tiles) {
   const auto total = [](std::size_t count, long each) { return static_cast<std::size_t>(static_cast<long>(count) * each); };
   Picture picture(total(columns, cell.width) + kMargin, total(rows, cell.height) + kFoot, kRoom);
   for (std::size_t k = 0; k < n; ++k)
-    draw_tile(picture, kMargin + static_cast<long>(k % columns) * cell.width, static_cast<long>(k / columns) * cell.height, sizes[k],
-              tiles[k]);
+    draw_tile(picture, kMargin + static_cast<long>(k % columns) * cell.width, static_cast<long>(k / columns) * cell.height,
+              sizes[k], tiles[k]);
   return picture;
 }
 

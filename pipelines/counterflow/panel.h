@@ -11,10 +11,10 @@ namespace counterflow {
 
 // One slice as it is shown: values row by row, row 0 at the top.
 struct Slice {
-  std::string name, unit;             // "iodine", "mg/mL"
+  std::string name, unit;  // "iodine", "mg/mL"
   std::size_t nx = 0, ny = 0;
-  double voxel_x = 1, voxel_y = 1;    // [mm]
-  std::vector<float> value;           // [y,x]
+  double voxel_x = 1, voxel_y = 1;  // [mm]
+  std::vector<float> value;         // [y,x]
 };
 
 // Values from black to white.
@@ -25,10 +25,10 @@ struct Window {
 struct Tile {
   Slice grey;
   Window window;
-  std::optional<Slice> overlay;       // in colour over the grey one: the more of it the less transparent
+  std::optional<Slice> overlay;  // in colour over the grey one: the more of it the less transparent
   Window overlay_window;
-  double overlay_from = 0;            // below it the overlay is invisible
-  std::string caption;                // "slice 8 (0-15)"
+  double overlay_from = 0;  // below it the overlay is invisible
+  std::string caption;      // "slice 8 (0-15)"
 };
 
 // From the part `low` to the part `high` (0 to 1) of the sorted values; non-finite ones do not count. Never empty.

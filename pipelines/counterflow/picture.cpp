@@ -82,7 +82,8 @@ void Picture::stroke(std::span<const Point> points, double line_width, Color col
     for (long j = j0; j <= j1; ++j)
       for (long i = i0; i <= i1; ++i) {
         double& c = coverage[static_cast<std::size_t>(j - top) * columns + static_cast<std::size_t>(i - left)];
-        c = std::max(c, std::clamp(reach - distance_to_segment({static_cast<double>(i), static_cast<double>(j)}, a, b), 0.0, 1.0));
+        c = std::max(c,
+                     std::clamp(reach - distance_to_segment({static_cast<double>(i), static_cast<double>(j)}, a, b), 0.0, 1.0));
       }
   }
   for (std::size_t k = 0; k < coverage.size(); ++k) {

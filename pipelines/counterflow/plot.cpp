@@ -100,7 +100,11 @@ Plot::Frame Plot::frame(std::size_t width, std::size_t height) const {
       x.add(curve.x[k]);
       y.add(value(curve.y[k]));
     }
-  return {88, static_cast<double>(width) - 26, title_.empty() ? 24.0 : 50.0, static_cast<double>(height) - 62, x.widened(0),
+  return {88,
+          static_cast<double>(width) - 26,
+          title_.empty() ? 24.0 : 50.0,
+          static_cast<double>(height) - 62,
+          x.widened(0),
           y.widened(0.06)};
 }
 

@@ -27,7 +27,7 @@ class Plot {
  public:
   Plot(std::string title, std::string x_label, std::string y_label);
   Plot& add(Curve curve);
-  Plot& logarithmic_y();     // values <= 0 are left out
+  Plot& logarithmic_y();  // values <= 0 are left out
 
   Picture draw(std::size_t width = 900, std::size_t height = 560) const;
   void write_png(const std::filesystem::path& file) const { draw().write_png(file); }

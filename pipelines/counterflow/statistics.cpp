@@ -41,7 +41,8 @@ std::optional<double> truth_of(const Truth& truth, const Region& region, const C
   }
   double kev = 0;  // of "70 keV"
   const auto parsed = std::from_chars(channel.data(), channel.data() + channel.size(), kev);
-  if (channels.quantity != "monoenergetic" || truth.materials.empty() || parsed.ec != std::errc() || !(kev >= 1)) return std::nullopt;
+  if (channels.quantity != "monoenergetic" || truth.materials.empty() || parsed.ec != std::errc() || !(kev >= 1))
+    return std::nullopt;
   const MonoenergeticWeights w = monoenergetic_weights(truth.materials, {kev}, channels.unit == "HU");
   double value = w.offset;
   for (std::size_t m = 0; m < truth.materials.size(); ++m) value += w.weight(0, m) * density_in(region, truth.materials[m]);
@@ -96,7 +97,8 @@ Evaluation evaluate_channel(const ImageSeries& series, std::size_t channel, cons
     out.regions.push_back(std::move(m));
   }
   summarise(out);
-  if (out.inserts.empty()) out.remark = "the scan's truth is in " + joined(truth.materials, ", ") + ": it says nothing of " + name;
+  if (out.inserts.empty())
+    out.remark = "the scan's truth is in " + joined(truth.materials, ", ") + ": it says nothing of " + name;
   return out;
 }
 
@@ -105,8 +107,10 @@ ImageSeries made_monoenergetic(const ImageSeries& materials) {
   image.value = materials.value;
   image.channels = std::make_shared<const Channels>(materials.channels);
   const MonoenergeticWeights w = monoenergetic_weights(materials.channels.names, {kMadeEnergy}, true);
-  ImageSeries out{1000 + static_cast<int>(kMadeEnergy), {"monoenergetic", "HU", {number_text(kMadeEnergy) + " keV"}},
-                  materials.grid, Array<float, 4>({1, materials.value.extent(1), materials.value.extent(2), materials.value.extent(3)}),
+  ImageSeries out{1000 + static_cast<int>(kMadeEnergy),
+                  {"monoenergetic", "HU", {number_text(kMadeEnergy) + " keV"}},
+                  materials.grid,
+                  Array<float, 4>({1, materials.value.extent(1), materials.value.extent(2), materials.value.extent(3)}),
                   {}};
   for (std::size_t i = 0; i < out.value.size(); ++i) {
     double value = w.offset;
@@ -138,8 +142,8 @@ void print_region(const Measurement& m, std::size_t name_width, int places, std:
   }
   const std::string error = m.truth ? signed_text(m.mean - *m.truth, places) : "-";
   out << fmt::format("  {:<{}}{:>11}{:>11}{:>11}{:>11.{}f}{:>11}{:>13}\n", m.region.name, name_width,
-                     number_or_dash(m.truth, places), number_or_dash(m.mean, places), error, m.noise, places, number_or_dash(m.bound, places),
-                     number_or_dash(ratio(m), 2));
+                     number_or_dash(m.truth, places), number_or_dash(m.mean, places), error, m.noise, places,
+                     number_or_dash(m.bound, places), number_or_dash(ratio(m), 2));
 }
 
 std::string quoted(const std::string& text) {
@@ -201,8 +205,9 @@ DisplayUnit display_unit(const Channels& channels, const std::string& channel) {
 
 std::vector<Evaluation> evaluate_images(const std::vector<ImageSeries>& series, const Truth& truth) {
   if (truth.regions.empty())
-    throw DataError("the scan's truth has no regions to compare with; simulate it from a phantom with regions, or give the "
-                    "scan /dataset/truth_regions");
+    throw DataError(
+        "the scan's truth has no regions to compare with; simulate it from a phantom with regions, or give the "
+        "scan /dataset/truth_regions");
   std::vector<Evaluation> out;
   bool monoenergetic = false;
   for (const ImageSeries& s : series) {

@@ -20,7 +20,7 @@ std::vector<std::size_t> pixels_of(const Region& region, const std::vector<Regio
 
 struct Statistics {
   double mean = 0;
-  double deviation = 0;        // standard deviation, n - 1
+  double deviation = 0;  // standard deviation, n - 1
   double root_mean_square = 0;
   std::size_t count = 0;
 };
@@ -30,23 +30,23 @@ Statistics statistics(const Array<float, 4>& value, std::size_t channel, std::sp
 // What a person reads: densities of elements (iodine, calcium) in mg/mL, all else in the file's unit.
 struct DisplayUnit {
   std::string name;
-  double scale = 1;            // of the file's values
+  double scale = 1;  // of the file's values
 };
 DisplayUnit display_unit(const Channels& channels, const std::string& channel);
 
 // One region of one quantity, in its display unit.
 struct Measurement {
   Region region;
-  std::size_t values = 0;        // pixels times slices; 0 = outside the images
-  double mean = 0, noise = 0;    // noise: standard deviation over pixels and slices
+  std::size_t values = 0;              // pixels times slices; 0 = outside the images
+  double mean = 0, noise = 0;          // noise: standard deviation over pixels and slices
   std::optional<double> truth, bound;  // bound: root mean square of the noise by the Cramer-Rao bound
 };
 
 struct Evaluation {
-  std::string quantity, unit;    // "iodine", "mg/mL"; "70 keV", "HU"
+  std::string quantity, unit;  // "iodine", "mg/mL"; "70 keV", "HU"
   std::vector<Measurement> regions;
-  std::string remark;            // why there is no truth; else empty
-  std::vector<std::size_t> inserts;  // regions that the summary is about
+  std::string remark;                           // why there is no truth; else empty
+  std::vector<std::size_t> inserts;             // regions that the summary is about
   double bias = 0, root_mean_square_error = 0;  // over the inserts
 };
 

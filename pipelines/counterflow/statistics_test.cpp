@@ -79,13 +79,15 @@ TEST(Evaluation, of_perfect_images_has_no_error) {
     }
   EXPECT_NEAR(e[1].regions[2].mean, 10, 1e-5);
   EXPECT_NEAR(e[2].regions[0].mean, 0, 1e-3);
-  const double water = mass_attenuation(find_material("water"), {70})[0], iodine = mass_attenuation(find_material("iodine"), {70})[0];
+  const double water = mass_attenuation(find_material("water"), {70})[0],
+               iodine = mass_attenuation(find_material("iodine"), {70})[0];
   EXPECT_NEAR(*e[2].regions[2].truth, 1000 * (0.9 + 0.010 * iodine / water) - 1000, 1e-9);
 }
 
 TEST(Evaluation, finds_bias_and_error_of_the_inserts_only) {
   Scene scene;
-  for (float& v : scene.images.value.block(1u)) v += v > 0.007F ? 0.0003F : v > 0.003F ? -0.0001F : 0.002F;  // the body is far off
+  for (float& v : scene.images.value.block(1u))
+    v += v > 0.007F ? 0.0003F : v > 0.003F ? -0.0001F : 0.002F;  // the body is far off
   const auto e = evaluate_images({scene.images}, scene.truth);
   EXPECT_THAT(e[1].inserts, ElementsAre(1, 2));
   EXPECT_NEAR(e[1].bias, 0.1, 1e-5);

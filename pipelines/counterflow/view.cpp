@@ -19,7 +19,8 @@ std::size_t slice_number(const ImageSeries& series, const ViewOptions& options) 
   const std::size_t slices = series.value.extent(1);
   const std::size_t slice = options.slice.value_or(slices / 2);
   if (slice >= slices)
-    throw ConfigError("slice " + std::to_string(slice) + " is not there: the images have slices 0 to " + std::to_string(slices - 1));
+    throw ConfigError("slice " + std::to_string(slice) + " is not there: the images have slices 0 to " +
+                      std::to_string(slices - 1));
   return slice;
 }
 
@@ -38,7 +39,8 @@ Slice slice_of(const ImageSeries& series, std::size_t channel, const ViewOptions
   Slice out = empty_slice(series);
   out.name = series.channels.quantity == "noise" ? "noise of " + name : name;
   out.unit = unit.name;
-  for (float v : series.value.block(channel, slice_number(series, options))) out.value.push_back(static_cast<float>(unit.scale * v));
+  for (float v : series.value.block(channel, slice_number(series, options)))
+    out.value.push_back(static_cast<float>(unit.scale * v));
   return out;
 }
 
@@ -133,19 +135,20 @@ std::vector<Tile> tiles_of(const std::vector<ImageSeries>& series, const ViewOpt
     tile.overlay = smoothed(named_slice(series, options.overlay, options));
     tile.overlay_window = {0, percentiles(tile.overlay->value, 0, 0.997).high};
     if (!(tile.overlay_window.high > 0)) tile.overlay_window.high = 1;
-    tile.overlay_from = std::clamp(above_noise(tile.overlay->value), 0.05 * tile.overlay_window.high, 0.6 * tile.overlay_window.high);
+    tile.overlay_from =
+        std::clamp(above_noise(tile.overlay->value), 0.05 * tile.overlay_window.high, 0.6 * tile.overlay_window.high);
   }
   const std::size_t slices = series.front().value.extent(1);
   if (slices > 1)
-    tiles.front().caption = "slice " + std::to_string(slice_number(series.front(), options)) + " (0-" + std::to_string(slices - 1) + ")";
+    tiles.front().caption =
+        "slice " + std::to_string(slice_number(series.front(), options)) + " (0-" + std::to_string(slices - 1) + ")";
   return tiles;
 }
 
 void view(const ViewOptions& options, const CommonOptions& common, std::ostream& out) {
   const Picture picture = draw_panel(tiles_of(read_images(options.images), options));
   picture.write_png(options.output);
-  if (!common.quiet)
-    out << options.output.string() << ": " << picture.width() << " x " << picture.height() << " pixels\n";
+  if (!common.quiet) out << options.output.string() << ": " << picture.width() << " x " << picture.height() << " pixels\n";
 }
 
 }  // namespace counterflow
