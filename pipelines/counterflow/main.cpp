@@ -140,6 +140,7 @@ void add_view(Command& c) {
   sub->add_option("--overlay", o->overlay, "A channel laid in colour over the grey one");
   optional_option(sub, "--kev", o->kev, "A monoenergetic image at this energy [keV], made of the materials");
   optional_option(sub, "--slice", o->slice, "Number of the slice from 0; else the middle one")->check(CLI::NonNegativeNumber);
+  optional_option(sub, "--profile", o->profile, "A plot along x at this y [mm] instead of pictures");
   sub->add_option_function<std::vector<double>>(
          "--window", [o](const std::vector<double>& w) { o->window = std::pair(w.at(0), w.at(1)); },
          "Centre and width of the grey values")
@@ -194,7 +195,8 @@ std::string complaint(const CLI::App& app, const std::string& error) {
   if (const auto unknown = std::find_if(extras.begin(), extras.end(), is_option); unknown != extras.end()) {
     auto names = option_names(app);
     if (!given.empty())
-      for (const auto& name : option_names(*given.front())) names.push_back(name);
+      for (const auto& name : option_names(*given.front()))
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     return verb + "there is no option '" + *unknown + "'" + did_you_mean(*unknown, names);
   }
   const std::string help = "; see counterflow " + (given.empty() ? "" : given.front()->get_name() + " ") + "--help";

@@ -13,7 +13,7 @@ namespace counterflow {
 
 struct CommonOptions {
   int threads = 0;                                  // 0 = all cores
-  std::vector<std::filesystem::path> plugins;       // folders, before the installation's own
+  std::vector<std::filesystem::path> plugins;       // folders; main adds the installation's own
   std::vector<std::filesystem::path> data;          // folders for files that a scan names
   std::filesystem::path cache;                      // for detector responses; empty = none
   bool quiet = false;
@@ -57,6 +57,7 @@ struct ViewOptions {
   std::optional<double> kev;                        // a monoenergetic image made from the materials
   std::optional<std::pair<double, double>> window;  // centre, width
   std::optional<std::size_t> slice;                 // default: the middle one
+  std::optional<double> profile;                    // a plot along x at this y [mm] instead of pictures
 };
 void view(const ViewOptions&, const CommonOptions&, std::ostream& out);
 

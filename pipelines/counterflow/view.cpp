@@ -2,6 +2,7 @@
 #include "pipelines/counterflow/view.h"
 
 #include <algorithm>
+#include <cmath>
 #include <ostream>
 
 #include "core/error.h"
@@ -145,8 +146,29 @@ std::vector<Tile> tiles_of(const std::vector<ImageSeries>& series, const ViewOpt
   return tiles;
 }
 
+Plot profile_of(const std::vector<Tile>& tiles, double y) {
+  const std::string& unit = tiles.front().grey.unit;
+  Plot plot("profile at y = " + number_text(y) + " mm", "x [mm]", unit);
+  for (const Tile& tile : tiles) {
+    const Slice& s = tile.grey;
+    if (s.unit != unit) continue;
+    const double row = std::round(y / s.voxel_y + (static_cast<double>(s.ny) - 1) / 2);
+    if (!(row >= 0 && row < static_cast<double>(s.ny)))
+      throw ConfigError("a profile at y = " + number_text(y) + " mm is outside the image, which is " +
+                        number_text(s.voxel_y * static_cast<double>(s.ny)) + " mm high");
+    Curve curve{s.name, {}, {}};
+    for (std::size_t i = 0; i < s.nx; ++i) {
+      curve.x.push_back((static_cast<double>(i) - (static_cast<double>(s.nx) - 1) / 2) * s.voxel_x);
+      curve.y.push_back(s.value[static_cast<std::size_t>(row) * s.nx + i]);
+    }
+    plot.add(std::move(curve));
+  }
+  return plot;
+}
+
 void view(const ViewOptions& options, const CommonOptions& common, std::ostream& out) {
-  const Picture picture = draw_panel(tiles_of(read_images(options.images), options));
+  const std::vector<Tile> tiles = tiles_of(read_images(options.images), options);
+  const Picture picture = options.profile ? profile_of(tiles, *options.profile).draw() : draw_panel(tiles);
   picture.write_png(options.output);
   if (!common.quiet) out << options.output.string() << ": " << picture.width() << " x " << picture.height() << " pixels\n";
 }

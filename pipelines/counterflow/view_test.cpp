@@ -57,6 +57,14 @@ TEST(View, makes_monoenergetic_images_of_materials) {
   EXPECT_EQ(tiles[0].window.high, 240);
 }
 
+TEST(View, a_profile_outside_the_image_is_refused) {
+  ViewOptions options;
+  options.material = "water";
+  const auto tiles = tiles_of(some_images(), options);
+  EXPECT_GT(profile_of(tiles, 3.9).draw().width(), 100u);
+  EXPECT_THROW(profile_of(tiles, 5.1), ConfigError);
+}
+
 TEST(View, lays_a_material_over_a_monoenergetic_image) {
   ViewOptions options;
   options.overlay = "iodine";
