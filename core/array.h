@@ -49,27 +49,16 @@ class Array {
   const std::vector<T>& values() const { return data_; }
 
   template <std::convertible_to<std::size_t>... I>
-    requires(sizeof...(I) == N)
-  T& operator()(I... i) {
-    return data_[offset(i...)];
-  }
+  requires(sizeof...(I) == N) T& operator()(I... i) { return data_[offset(i...)]; }
   template <std::convertible_to<std::size_t>... I>
-    requires(sizeof...(I) == N)
-  const T& operator()(I... i) const {
-    return data_[offset(i...)];
-  }
+  requires(sizeof...(I) == N) const T& operator()(I... i) const { return data_[offset(i...)]; }
 
   // The contiguous block of everything below the leading indices given: a(b) of [bin,row,column] is the plane of bin b.
   template <std::convertible_to<std::size_t>... I>
-    requires(sizeof...(I) < N)
-  std::span<T> block(I... i) {
-    return {data_.data() + block_offset(i...), block_size(sizeof...(I))};
-  }
+  requires(sizeof...(I) < N) std::span<T> block(I... i) { return {data_.data() + block_offset(i...), block_size(sizeof...(I))}; }
   template <std::convertible_to<std::size_t>... I>
-    requires(sizeof...(I) < N)
-  std::span<const T> block(I... i) const {
-    return {data_.data() + block_offset(i...), block_size(sizeof...(I))};
-  }
+  requires(sizeof...(I) < N) std::span<const T> block(I... i)
+  const { return {data_.data() + block_offset(i...), block_size(sizeof...(I))}; }
 
   bool operator==(const Array&) const = default;
 

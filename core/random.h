@@ -20,8 +20,9 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
   return counter;
 }
 
-// One stream of random numbers. The pair (stream_a, stream_b) is enciphered under the seed into 128 bits: 64 become the key and 64
-// the upper half of the counter, whose lower half is the running index. That map is one to one, so the streams of a seed never meet.
+// One stream of random numbers. The pair (stream_a, stream_b) is enciphered under the seed into 128 bits: 64 become the key and
+// 64 the upper half of the counter, whose lower half is the running index. That map is one to one, so the streams of a seed never
+// meet.
 class Philox {
  public:
   Philox(std::uint64_t seed, std::uint64_t stream_a, std::uint64_t stream_b = 0) {

@@ -26,10 +26,10 @@ Scenario small_scenario() {
 }
 
 std::string chain() {
-  return chain_of(gadget("air_calibration", "AirCalibration", {}) +
-                  gadget("decomposition", "MaximumLikelihood", {{"materials", "water iodine"}, {"bias_correction", "cox-snell"}}) +
-                  gadget("fbp", "FilteredBackprojection", {}) +
-                  gadget("monoenergetic", "MonoenergeticImage", {{"energies", "50 70"}}));
+  return chain_of(
+      gadget("air_calibration", "AirCalibration", {}) +
+      gadget("decomposition", "MaximumLikelihood", {{"materials", "water iodine"}, {"bias_correction", "cox-snell"}}) +
+      gadget("fbp", "FilteredBackprojection", {}) + gadget("monoenergetic", "MonoenergeticImage", {{"energies", "50 70"}}));
 }
 
 bool same_bits(const std::vector<Image<float>>& a, const std::vector<Image<float>>& b) {

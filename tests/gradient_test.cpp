@@ -20,9 +20,18 @@ constexpr std::size_t kViews = 10, kColumns = 22, kRows = 4, kModules = 2, kBins
 
 ScanHeader small_header(bool line_integrals) {
   ScanHeader h;
-  h.geometry = {.beam = Beam::fan_arc, .columns = kColumns, .rows = kRows, .views = kViews, .views_per_rotation = kViews,
-                .source_to_isocenter = 570, .source_to_detector = 1040, .column_pitch = 18, .row_pitch = 2,
-                .column_offset = 0.25, .first_angle = 0.3, .angle_step = 2 * M_PI / static_cast<double>(kViews)};
+  h.geometry = {.beam = Beam::fan_arc,
+                .columns = kColumns,
+                .rows = kRows,
+                .views = kViews,
+                .views_per_rotation = kViews,
+                .source_to_isocenter = 570,
+                .source_to_detector = 1040,
+                .column_pitch = 18,
+                .row_pitch = 2,
+                .column_offset = 0.25,
+                .first_angle = 0.3,
+                .angle_step = 2 * M_PI / static_cast<double>(kViews)};
   h.grid = {.nx = 9, .ny = 11, .nz = kRows, .voxel_x = 18, .voxel_y = 18, .voxel_z = 1.1};
   h.modules = kModules;
   h.system.bins = kBins;
@@ -123,7 +132,8 @@ std::string chain_with_losses(const std::string& file) {
   text << in.rdbuf();
   std::string xml = text.str();
   const auto loss = [](const std::string& name, const std::string& after) {
-    return "<loss" + after + "><name>" + name + "</name><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname>" +
+    return "<loss" + after + "><name>" + name +
+           "</name><dll>counterflow_test_gadgets</dll><classname>TestMeanSquare</classname>" +
            "<property name=\"reference\" value=\"0.3\"/></loss>";
   };
   std::string losses = "<training>" + loss("main_loss", "");

@@ -30,8 +30,8 @@ std::vector<RodError> rod_errors(const char* title, const std::vector<Image<floa
     if (region.radius > 40 || density < 1) continue;
     const auto s = disc(images, channel, region.x, region.y, kCoreRadius * region.radius);
     errors.push_back({density, 1000 * s.mean - density});
-    std::printf("  %-16s true %7.2f  measured %7.2f  error %+6.3f mg/mL  noise %6.2f\n", region.name.c_str(), density, 1000 * s.mean,
-                errors.back().error, 1000 * s.deviation);
+    std::printf("  %-16s true %7.2f  measured %7.2f  error %+6.3f mg/mL  noise %6.2f\n", region.name.c_str(), density,
+                1000 * s.mean, errors.back().error, 1000 * s.deviation);
   }
   double sum = 0;
   for (const auto& e : errors) sum += e.error / static_cast<double>(errors.size());
@@ -46,7 +46,8 @@ double mean_error(const std::vector<RodError>& errors) {
 }
 
 TEST(Images, noise_free_water_is_flat_to_the_edge) {
-  const auto images = reconstruct(material_chain({{"materials", "water iodine"}}, {{"window", "hann"}}), simulate(scenario("water_cylinder")));
+  const auto images =
+      reconstruct(material_chain({{"materials", "water iodine"}}, {{"window", "hann"}}), simulate(scenario("water_cylinder")));
   ASSERT_EQ(images.size(), 1u);
   const auto& image = images[0];
   double worst = 0;
@@ -74,7 +75,9 @@ TEST(Images, iodine_rods_are_right_at_a_million_counts) {
   const auto errors = rod_errors("water and iodine, 1e6 counts, plain maximum likelihood", images, scan.truth, "iodine", 1);
   ASSERT_GE(errors.size(), 7u);
   for (const auto& e : errors)
-    if (!kSanitized) { EXPECT_LT(std::abs(e.error), 0.3 + 0.02 * e.truth); }
+    if (!kSanitized) {
+      EXPECT_LT(std::abs(e.error), 0.3 + 0.02 * e.truth);
+    }
 }
 
 TEST(Images, bias_at_a_hundred_thousand_counts_goes_with_cox_snell_and_with_summed_rows) {
@@ -89,7 +92,8 @@ TEST(Images, bias_at_a_hundred_thousand_counts_goes_with_cox_snell_and_with_summ
   const auto corrected =
       rod_errors("1e5 counts, Cox-Snell", reconstruct(chain({{"bias_correction", "cox-snell"}}), scan), scan.truth, "iodine", 1);
   const std::string rows = std::to_string(s.header.geometry.rows);
-  const auto summed = rod_errors("1e5 counts, rows summed first", reconstruct(chain({{"sum_rows", rows}}), scan), scan.truth, "iodine", 1);
+  const auto summed =
+      rod_errors("1e5 counts, rows summed first", reconstruct(chain({{"sum_rows", rows}}), scan), scan.truth, "iodine", 1);
   if (kSanitized) return;
   EXPECT_LT(std::abs(mean_error(corrected)), 0.15);
   EXPECT_LT(std::abs(mean_error(summed)), 0.15);
@@ -104,7 +108,9 @@ TEST(Images, gammex_shows_its_basis_equivalents) {
   const auto errors = rod_errors("Gammex 472 in (water, iodine), 1e6 counts", images, scan.truth, "iodine", 1);
   ASSERT_GE(errors.size(), 12u);
   for (const auto& e : errors)
-    if (!kSanitized) { EXPECT_LT(std::abs(e.error), 0.3 + 0.02 * e.truth); }
+    if (!kSanitized) {
+      EXPECT_LT(std::abs(e.error), 0.3 + 0.02 * e.truth);
+    }
 }
 
 TEST(Images, calcium_rods_are_right_in_water_and_calcium) {
@@ -120,7 +126,9 @@ TEST(Images, calcium_rods_are_right_in_water_and_calcium) {
     const auto m = disc(images, 1, region.x, region.y, kCoreRadius * region.radius);
     std::printf("  %-16s calcium true %.4f measured %.4f g/cm^3 (%+.2f %%)\n", region.name.c_str(), calcium, m.mean,
                 100 * (m.mean / calcium - 1));
-    if (!kSanitized) { EXPECT_LT(std::abs(m.mean / calcium - 1), 0.03) << region.name; }
+    if (!kSanitized) {
+      EXPECT_LT(std::abs(m.mean / calcium - 1), 0.03) << region.name;
+    }
     ++rods;
   }
   EXPECT_GE(rods, 4u);
@@ -142,7 +150,9 @@ TEST(Images, a_short_scan_equals_a_full_scan_within_noise) {
       const double sigma = 4 * std::hypot(x.deviation, y.deviation) / std::sqrt(static_cast<double>(x.n));
       std::printf("  %-16s channel %zu: short %.5f full %.5f, difference %.1f %% of %.5f\n", region.name.c_str(), channel, x.mean,
                   y.mean, 100 * std::abs(x.mean - y.mean) / sigma, sigma);
-      if (!kSanitized) { EXPECT_LT(std::abs(x.mean - y.mean), 3 * sigma) << region.name; }
+      if (!kSanitized) {
+        EXPECT_LT(std::abs(x.mean - y.mean), 3 * sigma) << region.name;
+      }
     }
   }
 }
@@ -165,8 +175,8 @@ std::pair<double, double> centre_of_wire(const Image<float>& image, double x, do
 TEST(Images, a_thin_wire_is_found_at_its_place_in_every_geometry) {
   const Scenario given = scenario("wire");
   const double x = 60, y = 35;
-  const std::string chain = chain_of(gadget("air_calibration", "AirCalibration", {}) + gadget("line_integrals", "LineIntegrals", {}) +
-                                     gadget("fbp", "FilteredBackprojection", {}));
+  const std::string chain = chain_of(gadget("air_calibration", "AirCalibration", {}) +
+                                     gadget("line_integrals", "LineIntegrals", {}) + gadget("fbp", "FilteredBackprojection", {}));
   for (Beam beam : {Beam::fan_arc, Beam::fan_flat, Beam::parallel})
     for (double offset : {0.0, 5.25, -3.4})
       for (double turn : {1.0, -1.0}) {

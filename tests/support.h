@@ -66,7 +66,8 @@ inline Scan simulate(const Scenario& s) {
   scan.truth = truth_of(simulated.scenario());
   scan.views.resize(simulated.size());
   parallel_chunks(simulated.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t v = begin; v < end; ++v) scan.views[v] = Sent<Counts<float>>(std::make_shared<Counts<float>>(simulated.view(v)));
+    for (std::size_t v = begin; v < end; ++v)
+      scan.views[v] = Sent<Counts<float>>(std::make_shared<Counts<float>>(simulated.view(v)));
   });
   return scan;
 }
@@ -74,10 +75,10 @@ inline Scan simulate(const Scenario& s) {
 inline PluginFolders plugin_folders() { return PluginFolders({COUNTERFLOW_PLUGIN_DIR, COUNTERFLOW_TEST_PLUGIN_DIR}); }
 
 // One <gadget>; `properties` as name="value" pairs.
-inline std::string gadget(const std::string& dll, const std::string& classname, const std::map<std::string, std::string>& properties,
-                          const std::string& after = "") {
-  std::string xml = "<gadget" + (after.empty() ? "" : " after=\"" + after + "\"") + "><dll>counterflow_" + dll + "</dll><classname>" +
-                    classname + "</classname>";
+inline std::string gadget(const std::string& dll, const std::string& classname,
+                          const std::map<std::string, std::string>& properties, const std::string& after = "") {
+  std::string xml = "<gadget" + (after.empty() ? "" : " after=\"" + after + "\"") + "><dll>counterflow_" + dll +
+                    "</dll><classname>" + classname + "</classname>";
   for (const auto& [name, value] : properties) xml += "<property name=\"" + name + "\" value=\"" + value + "\"/>";
   return xml + "</gadget>";
 }

@@ -6,14 +6,13 @@
 namespace counterflow {
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 
 template <class Real>
-ScanRun<Real>::ScanRun(const Chain<Real>& chain, const ScanHeader& header, Workers& workers, std::vector<std::vector<double>> parameters)
+ScanRun<Real>::ScanRun(const Chain<Real>& chain, const ScanHeader& header, Workers& workers,
+                       std::vector<std::vector<double>> parameters)
     : chain_(chain), workers_(workers), emitted_(chain.stages.size()), emitted_bar_(chain.stages.size()) {
   chain.check_scan(header);
   const auto headers = chain.headers(header);
@@ -234,9 +233,10 @@ std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& aga
         *token = kept_[g][n++];
         return token;
       }
-      if (group.root == kScan) do token->input = again();
-        while (token->input.index() != 0 && view_of(token->input).air);
-      else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][n++];
+      if (group.root == kScan) {
+        token->input = again();
+        while (token->input.index() != 0 && view_of(token->input).air) token->input = again();  // calibrated already
+      } else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][n++];
       return token->input.index() == 0 ? nullptr : std::move(token);
     };
     const auto work = [&](Token& token) {

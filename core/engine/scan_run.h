@@ -38,7 +38,7 @@ class ScanRun {
   ScanRun(const Chain<Real>& chain, const ScanHeader& header, Workers& workers, std::vector<std::vector<double>> parameters = {});
 
   Output output;
-  double preview_interval = 0;                           // [s]; 0 = no previews
+  double preview_interval = 0;  // [s]; 0 = no previews
 
   // Streams the scan through the chain; returns the sum of the losses.
   double forward(const Source<Real>& source, Tape tape = Tape::none);
@@ -53,13 +53,13 @@ class ScanRun {
  private:
   static constexpr std::size_t kScan = Chain<Real>::kScan;
   struct Group {
-    std::size_t root;                                    // kScan, or the Fold whose outputs enter
-    std::vector<std::size_t> stages;                     // in the chain's order
+    std::size_t root;                 // kScan, or the Fold whose outputs enter
+    std::vector<std::size_t> stages;  // in the chain's order
   };
   struct Token {
     M input;
-    std::vector<M> out;                                  // of each of the group's stages; empty for Folds
-    std::vector<std::vector<Real>> p_bar;                // backward: of each of the group's stages
+    std::vector<M> out;                    // of each of the group's stages; empty for Folds
+    std::vector<std::vector<Real>> p_bar;  // backward: of each of the group's stages
     M input_bar;
   };
 
@@ -80,13 +80,13 @@ class ScanRun {
   const Chain<Real>& chain_;
   Workers& workers_;
   std::vector<std::unique_ptr<Bound<Real>>> bound_;
-  std::vector<std::size_t> sizes_;                       // parameters of a stage
+  std::vector<std::size_t> sizes_;  // parameters of a stage
   std::vector<Group> groups_;
-  std::vector<std::size_t> local_;                       // index of a stage within its group
-  std::vector<std::vector<M>> emitted_;                  // by Folds [stage]
-  std::vector<std::vector<M>> emitted_bar_;              // their cotangents
-  std::vector<std::vector<Token>> kept_;                 // [group], Tape::keep
-  std::vector<M> air_;                                   // air views still needed, where several gadgets calibrate
+  std::vector<std::size_t> local_;           // index of a stage within its group
+  std::vector<std::vector<M>> emitted_;      // by Folds [stage]
+  std::vector<std::vector<M>> emitted_bar_;  // their cotangents
+  std::vector<std::vector<Token>> kept_;     // [group], Tape::keep
+  std::vector<M> air_;                       // air views still needed, where several gadgets calibrate
   std::vector<std::size_t> calibrating_;
   double last_preview_ = 0;
 };

@@ -24,11 +24,11 @@ Stage<Real>* make_stage(PropertyReader& read) {
 }  // namespace counterflow
 
 #define COUNTERFLOW_GADGET(Class) \
-  {#Class, Class<float>::kManual, &counterflow::make_stage<Class, float>, &counterflow::make_stage<Class, double>}
+  { #Class, Class < float> ::kManual, &counterflow::make_stage < Class, float>, &counterflow::make_stage < Class, double> }
 
-#define COUNTERFLOW_PLUGIN(...)                                                                            \
-  extern "C" {                                                                                             \
-  __attribute__((visibility("default"))) extern const char counterflow_abi_tag[] = COUNTERFLOW_ABI_TAG;    \
-  __attribute__((visibility("default"))) extern const counterflow::GadgetEntry counterflow_gadgets[] = {   \
-      __VA_ARGS__, {nullptr, nullptr, nullptr, nullptr}};                                                  \
+#define COUNTERFLOW_PLUGIN(...)                                                                          \
+  extern "C" {                                                                                           \
+  __attribute__((visibility("default"))) extern const char counterflow_abi_tag[] = COUNTERFLOW_ABI_TAG;  \
+  __attribute__((visibility("default"))) extern const counterflow::GadgetEntry counterflow_gadgets[] = { \
+      __VA_ARGS__, {nullptr, nullptr, nullptr, nullptr}};                                                \
   }

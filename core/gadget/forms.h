@@ -50,23 +50,41 @@ struct Remark {
 };
 
 template <class G>
-concept HasForward = requires { &G::forward; };
+concept HasForward = requires {
+  &G::forward;
+};
 template <class G>
-concept HasAdjoint = requires { &G::adjoint; };
+concept HasAdjoint = requires {
+  &G::adjoint;
+};
 template <class G>
-concept HasAdd = requires { &G::add; };
+concept HasAdd = requires {
+  &G::add;
+};
 template <class G>
-concept HasConsume = requires { &G::consume; };
+concept HasConsume = requires {
+  &G::consume;
+};
 template <class G>
-concept HasCalibrate = requires { &G::calibrate; };
+concept HasCalibrate = requires {
+  &G::calibrate;
+};
 template <class G>
-concept HasPreview = requires { &G::preview; };
+concept HasPreview = requires {
+  &G::preview;
+};
 template <class G>
-concept HasOutputHeader = requires { &G::output_header; };
+concept HasOutputHeader = requires {
+  &G::output_header;
+};
 template <class G>
-concept HasReport = requires { &G::report; };
+concept HasReport = requires {
+  &G::report;
+};
 template <class G>
-concept HasLoss = requires { &G::loss; };
+concept HasLoss = requires {
+  &G::loss;
+};
 
 enum class Form { map, fold, sink };
 
@@ -76,8 +94,6 @@ constexpr Form form_of() {
   return HasForward<G> ? Form::map : HasAdd<G> ? Form::fold : Form::sink;
 }
 
-inline const char* form_name(Form form) {
-  return form == Form::map ? "Map" : form == Form::fold ? "Fold" : "Sink";
-}
+inline const char* form_name(Form form) { return form == Form::map ? "Map" : form == Form::fold ? "Fold" : "Sink"; }
 
 }  // namespace counterflow

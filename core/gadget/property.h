@@ -16,19 +16,19 @@
 namespace counterflow {
 
 struct PropertyDoc {
-  std::string unit = {};                                   // "keV", "1", ""
-  std::string text = {};                                   // one sentence
-  double min = -std::numeric_limits<double>::infinity();   // of numbers and of each element of a list of numbers
+  std::string unit = {};                                  // "keV", "1", ""
+  std::string text = {};                                  // one sentence
+  double min = -std::numeric_limits<double>::infinity();  // of numbers and of each element of a list of numbers
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};                   // of text; empty = anything
+  std::vector<std::string> choices = {};  // of text; empty = anything
 };
 
 struct Property {
   std::string name;
-  std::string type;                                        // "number", "integer", "true or false", "text", "numbers", "words"
+  std::string type;  // "number", "integer", "true or false", "text", "numbers", "words"
   PropertyDoc doc;
-  std::string value;                                       // as text that parses back to the same value
-  std::function<void(const std::string&)> assign;          // throws ConfigError: "expected ..., got '...'"
+  std::string value;                               // as text that parses back to the same value
+  std::function<void(const std::string&)> assign;  // throws ConfigError: "expected ..., got '...'"
 };
 
 class PropertyVisitor {
@@ -57,7 +57,7 @@ class PropertyReader final : public PropertyVisitor {
  private:
   void visit(const Property& property) override;
   std::map<std::string, Setting> settings_;
-  std::string owner_;                                      // of messages: "MaximumLikelihood", "<detector>"
+  std::string owner_;  // of messages: "MaximumLikelihood", "<detector>"
   std::vector<std::string> known_;
 };
 

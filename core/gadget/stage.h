@@ -26,16 +26,16 @@ template <class Real>
 class Stage {
  public:
   using M = Message<Real>;
-  std::string name;       // unique in a chain; the class unless the XML names it
+  std::string name;  // unique in a chain; the class unless the XML names it
   std::string classname;
-  std::string where;      // file:line
+  std::string where;  // file:line
   virtual ~Stage() = default;
 
   virtual Form form() const = 0;
   virtual bool differentiable() const = 0;
   virtual bool calibrates() const = 0;
   virtual bool has_loss() const = 0;
-  virtual std::size_t in() const = 0;   // index in Message
+  virtual std::size_t in() const = 0;  // index in Message
   virtual std::size_t out() const = 0;
   virtual std::vector<Property> properties() const = 0;
   virtual Footprint footprint(const ScanHeader&) const = 0;
@@ -45,11 +45,11 @@ class Stage {
   virtual std::vector<double> initial(const ScanHeader&) const = 0;
 
   virtual std::unique_ptr<Bound<Real>> begin(const ScanHeader&, std::span<const double> parameters) const = 0;
-  virtual void calibrate(Bound<Real>&, const M& x) const = 0;                 // in order, before the first object view
-  virtual M forward(const Bound<Real>&, const M& x) const = 0;                // Map, in parallel; a Sink passes x on
-  virtual void add(Bound<Real>&, const M& x) const = 0;                       // Fold and Sink, in order
+  virtual void calibrate(Bound<Real>&, const M& x) const = 0;   // in order, before the first object view
+  virtual M forward(const Bound<Real>&, const M& x) const = 0;  // Map, in parallel; a Sink passes x on
+  virtual void add(Bound<Real>&, const M& x) const = 0;         // Fold and Sink, in order
   virtual void end(Bound<Real>&, const std::function<void(M)>& emit) const = 0;
-  virtual M preview(const Bound<Real>&) const = 0;                            // empty message: has none
+  virtual M preview(const Bound<Real>&) const = 0;  // empty message: has none
   virtual double loss(const Bound<Real>&) const = 0;
   virtual std::vector<Remark> report(const Bound<Real>&) const = 0;
   virtual void adjoint_begin(Bound<Real>&, const std::vector<M>& y_bars) const = 0;  // Fold, once

@@ -18,8 +18,8 @@ namespace counterflow {
 
 enum class Beam { fan_arc, fan_flat, parallel, cone_arc, cone_flat };
 
-std::string_view beam_name(Beam beam);          // "fan-arc", ...
-Beam beam_of(std::string_view name);            // throws ConfigError naming the nearest
+std::string_view beam_name(Beam beam);  // "fan-arc", ...
+Beam beam_of(std::string_view name);    // throws ConfigError naming the nearest
 
 struct ScanGeometry {
   Beam beam = Beam::fan_arc;
@@ -32,13 +32,9 @@ struct ScanGeometry {
   double first_angle = 0, angle_step = 0;         // nominal [rad]; a clockwise source has a negative step
 
   // u of column k at the detector [mm].
-  double column_position(double k) const {
-    return (k - (static_cast<double>(columns) - 1) / 2 - column_offset) * column_pitch;
-  }
+  double column_position(double k) const { return (k - (static_cast<double>(columns) - 1) / 2 - column_offset) * column_pitch; }
   // z of row r's slice at the isocenter [mm].
-  double slice_position(double r) const {
-    return (r - (static_cast<double>(rows) - 1) / 2 - row_offset) * slice_spacing();
-  }
+  double slice_position(double r) const { return (r - (static_cast<double>(rows) - 1) / 2 - row_offset) * slice_spacing(); }
   double slice_spacing() const {
     return beam == Beam::parallel ? row_pitch : row_pitch * source_to_isocenter / source_to_detector;
   }
@@ -65,7 +61,7 @@ struct ScanGeometry {
 // the isocenter.
 struct ImageGrid {
   std::size_t nx = 0, ny = 0, nz = 1;
-  double voxel_x = 1, voxel_y = 1, voxel_z = 1;  // [mm]
+  double voxel_x = 1, voxel_y = 1, voxel_z = 1;     // [mm]
   double centre_x = 0, centre_y = 0, centre_z = 0;  // of the grid, from the isocenter [mm]
   double x(double i) const { return centre_x + (i - (static_cast<double>(nx) - 1) / 2) * voxel_x; }
   double y(double j) const { return centre_y + (j - (static_cast<double>(ny) - 1) / 2) * voxel_y; }

@@ -78,9 +78,7 @@ Shape::Shape(Kind kind, Vector3 center, Vector3 half, const Frame& frame)
   bound_squared_ = kind == Kind::ellipsoid ? std::max({half.x * half.x, half.y * half.y, half.z * half.z}) : dot(half, half);
 }
 
-Shape Shape::ellipsoid(Vector3 center, Vector3 radii, const Frame& frame) {
-  return {Kind::ellipsoid, center, radii, frame};
-}
+Shape Shape::ellipsoid(Vector3 center, Vector3 radii, const Frame& frame) { return {Kind::ellipsoid, center, radii, frame}; }
 
 Shape Shape::cylinder(Vector3 center, double rx, double ry, double half_length, const Frame& frame) {
   return {Kind::cylinder, center, {rx, ry, half_length}, frame};
@@ -144,10 +142,14 @@ bool Shape::contains(Vector3 point) const {
   const Vector3 p = to_local(point - center_);
   const double across = p.x * p.x + p.y * p.y, radius = middle_ + slant_ * p.z;
   switch (kind_) {
-    case Kind::ellipsoid: return across + p.z * p.z <= 1;
-    case Kind::cylinder: return across <= 1 && std::abs(p.z) <= limit_.z;
-    case Kind::box: return std::abs(p.x) <= limit_.x && std::abs(p.y) <= limit_.y && std::abs(p.z) <= limit_.z;
-    case Kind::cone: return std::abs(p.z) <= 1 && across <= radius * radius;
+    case Kind::ellipsoid:
+      return across + p.z * p.z <= 1;
+    case Kind::cylinder:
+      return across <= 1 && std::abs(p.z) <= limit_.z;
+    case Kind::box:
+      return std::abs(p.x) <= limit_.x && std::abs(p.y) <= limit_.y && std::abs(p.z) <= limit_.z;
+    case Kind::cone:
+      return std::abs(p.z) <= 1 && across <= radius * radius;
   }
   return false;
 }

@@ -46,9 +46,8 @@ void ShapePainting::integrate(const Ray& ray, RayWorkspace& workspace, std::span
   for (std::size_t i = 0; i + 1 < ends.size(); ++i) {
     if (ends[i] == ends[i + 1]) continue;
     // Between two neighbouring ends the cover does not change; the last painted chord that spans the piece is what is seen.
-    const auto seen = std::find_if(hits.rbegin(), hits.rend(), [&](const auto& hit) {
-      return hit.chord.begin <= ends[i] && hit.chord.end >= ends[i + 1];
-    });
+    const auto seen = std::find_if(hits.rbegin(), hits.rend(),
+                                   [&](const auto& hit) { return hit.chord.begin <= ends[i] && hit.chord.end >= ends[i + 1]; });
     if (seen == hits.rend()) continue;
     const PaintedShape& shape = shapes_[seen->shape];
     areal_density[shape.material] += (ends[i + 1] - ends[i]) * kCmPerMm * shape.density;

@@ -30,9 +30,9 @@ template <class Real>
 struct Counts {
   static constexpr const char* kName = "Counts";
   View view;
-  Array<Real, 3> counts;           // [bin,row,column], count
-  Array<Real, 3> background;       // [bin,row,column], count: expected additive counts (scatter); empty = 0
-  Array<Real, 3> threshold_shift;  // [threshold,row or 1,module], keV: true minus nominal; empty = 0
+  Array<Real, 3> counts;                            // [bin,row,column], count
+  Array<Real, 3> background;                        // [bin,row,column], count: expected additive counts (scatter); empty = 0
+  Array<Real, 3> threshold_shift;                   // [threshold,row or 1,module], keV: true minus nominal; empty = 0
   std::shared_ptr<const Array<Real, 3>> open_beam;  // [bin,row,column], count at exposure 1; constant of the scan
   template <class Self, class Visitor>
   static void each(Self& self, Visitor&& visit) {
@@ -47,8 +47,8 @@ template <class Real>
 struct PathLengths {
   static constexpr const char* kName = "PathLengths";
   View view;
-  Array<Real, 3> areal_density;    // [channel,row,column], g/cm^2 (1 for line integrals)
-  Array<Real, 3> covariance;       // [pair,row,column], g^2/cm^4: upper triangle by rows; empty unless asked for; not in each()
+  Array<Real, 3> areal_density;  // [channel,row,column], g/cm^2 (1 for line integrals)
+  Array<Real, 3> covariance;     // [pair,row,column], g^2/cm^4: upper triangle by rows; empty unless asked for; not in each()
   std::shared_ptr<const Channels> channels;
   template <class Self, class Visitor>
   static void each(Self& self, Visitor&& visit) {
@@ -60,11 +60,11 @@ struct PathLengths {
 template <class Real>
 struct Image {
   static constexpr const char* kName = "Image";
-  View view;                       // of the last view that went in; says whether it is a preview
-  Array<Real, 4> value;            // [channel,z,y,x], in channels->unit
-  Array<Real, 4> noise;            // [channel,z,y,x], standard deviation by the bound; empty unless asked for; not in each()
-  ImageGrid grid;                  // of the whole volume
-  std::size_t slice = 0;           // index in z of value's first slice in that volume
+  View view;              // of the last view that went in; says whether it is a preview
+  Array<Real, 4> value;   // [channel,z,y,x], in channels->unit
+  Array<Real, 4> noise;   // [channel,z,y,x], standard deviation by the bound; empty unless asked for; not in each()
+  ImageGrid grid;         // of the whole volume
+  std::size_t slice = 0;  // index in z of value's first slice in that volume
   std::shared_ptr<const Channels> channels;
   template <class Self, class Visitor>
   static void each(Self& self, Visitor&& visit) {
@@ -138,7 +138,9 @@ Message<Real> add(const Message<Real>& a, const Message<Real>& b) {
   return std::visit(
       [&]<class P>(const P& p) -> Message<Real> {
         if constexpr (std::is_same_v<P, std::monostate>) return b;
-        else return P(std::make_shared<typename P::element_type>(add_blocks(std::remove_const_t<typename P::element_type>(*p), *std::get<P>(b))));
+        else
+          return P(std::make_shared<typename P::element_type>(
+              add_blocks(std::remove_const_t<typename P::element_type>(*p), *std::get<P>(b))));
       },
       a);
 }

@@ -14,9 +14,9 @@ enum class Quantity { counts, line_integrals };
 struct ScanHeader {
   Quantity quantity = Quantity::counts;
   ScanGeometry geometry;
-  SpectralSystem system;          // tube, filters, detector, thresholds
-  ImageGrid grid;                 // the image asked for; z = one slice a row unless said otherwise
-  std::size_t modules = 1;        // detector modules along the columns; module = floor(column modules / columns)
+  SpectralSystem system;    // tube, filters, detector, thresholds
+  ImageGrid grid;           // the image asked for; z = one slice a row unless said otherwise
+  std::size_t modules = 1;  // detector modules along the columns; module = floor(column modules / columns)
   std::size_t bins() const { return system.bins; }
   std::size_t module_of(std::size_t column) const { return column * modules / geometry.columns; }
 };

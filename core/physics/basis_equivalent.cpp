@@ -10,8 +10,8 @@
 namespace counterflow {
 namespace {
 
-constexpr double kSlab = 2;           // [cm]
-constexpr double kLargestDepth = 2;   // of the slab, in attenuation lengths of the counts
+constexpr double kSlab = 2;          // [cm]
+constexpr double kLargestDepth = 2;  // of the slab, in attenuation lengths of the counts
 
 // Rays of a model whose materials are: the basis, water, the mixtures.
 class SlabRays {

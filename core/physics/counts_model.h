@@ -27,10 +27,10 @@ struct BinWeights {
 
 // Expected counts of one ray and their derivatives in the areal densities.
 struct RayModel {
-  std::vector<double> lambda;   // [bin] count
-  Array<double, 2> slope;       // [bin, material] d lambda / dA
-  Array<double, 3> curvature;   // [bin, material, material] d2 lambda / dA2
-  Array<double, 2> edge;        // [threshold, 1 + material]: sum_E edge_k t and its derivatives in A (not scaled by open beam)
+  std::vector<double> lambda;  // [bin] count
+  Array<double, 2> slope;      // [bin, material] d lambda / dA
+  Array<double, 3> curvature;  // [bin, material, material] d2 lambda / dA2
+  Array<double, 2> edge;       // [threshold, 1 + material]: sum_E edge_k t and its derivatives in A (not scaled by open beam)
 };
 
 class CountsModel {
@@ -41,11 +41,11 @@ class CountsModel {
 
   std::size_t bins() const { return nominal_.weight.extent(0); }
   std::size_t materials() const { return attenuation_.extent(0); }
-  const std::vector<double>& energies() const { return energies_; }          // [energy] cell centres, keV
-  const Array<double, 2>& attenuation() const { return attenuation_; }       // [material, energy] cm^2/g
+  const std::vector<double>& energies() const { return energies_; }     // [energy] cell centres, keV
+  const Array<double, 2>& attenuation() const { return attenuation_; }  // [material, energy] cm^2/g
   const BinWeights& nominal() const { return nominal_; }
   bool has_thresholds() const { return !nominal_.edge.empty(); }
-  double largest_shift() const { return kLargestShift; }                     // [keV]
+  double largest_shift() const { return kLargestShift; }  // [keV]
 
   // Spectra at thresholds moved by `shift` [threshold] keV. Derivatives are exact for the values returned (S is interpolated in
   // T by cubic Hermite pieces). Throws DataError beyond +-largest_shift() or where the spectra came from a file.

@@ -43,11 +43,11 @@ DetectorResponse response_from_text(const std::string& text, const std::string& 
 
 // A sensor for the Monte Carlo.
 struct Sensor {
-  std::string material = "CdTe";    // CdTe, CZT, or Si hit edge-on
-  double thickness = 1.6;           // [mm]
+  std::string material = "CdTe";                 // CdTe, CZT, or Si hit edge-on
+  double thickness = 1.6;                        // [mm]
   double pixel_columns = 0.5, pixel_rows = 0.5;  // [mm]
-  double voltage = 1000;            // [V]
-  double noise = 2;                 // electronic noise [keV rms]
+  double voltage = 1000;                         // [V]
+  double noise = 2;                              // electronic noise [keV rms]
   bool operator==(const Sensor&) const = default;
 };
 

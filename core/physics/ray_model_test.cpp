@@ -75,8 +75,8 @@ TEST(Information, bound_of_the_five_bin_model_is_near_its_mark) {
 // Published fits of attenuation itself: solid water 0.29 mg/mL of iodine, the 400 mg/mL calcium rod 28.7. The likelihood weighs
 // bins instead of energies and sees the rod's own hardening: docs/decisions/0007-truth-in-a-basis.md.
 TEST(BasisEquivalent, gammex_rods_appear_in_water_and_iodine_as_their_images_show_them) {
-  const auto found = basis_equivalents(five_bins(), {"water", "iodine"},
-                                       {{"gammex_472_solidwater", 1.02}, {"gammex_472_ca400_0", 1.70}}, 300);
+  const auto found =
+      basis_equivalents(five_bins(), {"water", "iodine"}, {{"gammex_472_solidwater", 1.02}, {"gammex_472_ca400_0", 1.70}}, 300);
   testing::report_mark("solid water in water and iodine, mg/mL iodine", found[0][1] * 1e3, 0.29);
   EXPECT_NEAR(found[0][1] * 1e3, 0.29, 0.03);
   EXPECT_NEAR(found[0][0], 0.992, 0.003);

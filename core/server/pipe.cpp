@@ -50,8 +50,8 @@ class Bytes {
     in_.read(static_cast<char*>(to), static_cast<std::streamsize>(n));
     at_ += static_cast<std::size_t>(in_.gcount());
     if (static_cast<std::size_t>(in_.gcount()) != n)
-      throw DataError("the stream ends at byte " + std::to_string(at_) + " in the middle of " + what +
-                      ": expected " + std::to_string(n) + " bytes, got " + std::to_string(in_.gcount()));
+      throw DataError("the stream ends at byte " + std::to_string(at_) + " in the middle of " + what + ": expected " +
+                      std::to_string(n) + " bytes, got " + std::to_string(in_.gcount()));
   }
   template <class T>
   T get(const char* what) {
@@ -88,8 +88,7 @@ class Bytes {
 struct PipeReader::Impl {
   Impl(std::istream& in, const std::vector<std::filesystem::path>& data_folders) : bytes(in) {
     const std::uint16_t id = bytes.id();
-    if (id != kHeader)
-      throw DataError("expected a header (id 3) at the start of the stream, got id " + std::to_string(id));
+    if (id != kHeader) throw DataError("expected a header (id 3) at the start of the stream, got id " + std::to_string(id));
     header = header_from_xml(bytes.text("the header", kLargestHeader), "standard input").header;
     read_named_files(header.system, data_folders, "standard input");
     Channels named{"line_integral", "1", {}};
@@ -171,8 +170,8 @@ void PipeWriter::write(const Image<float>& image) {
     slice.image.getAttributeString(meta);
     put(out_, static_cast<std::uint64_t>(meta.size()));
     out_.write(meta.data(), static_cast<std::streamsize>(meta.size()));
-    const std::size_t values = checked_size(checked_size(slice.image.getMatrixSizeX(), slice.image.getMatrixSizeY()),
-                                            slice.image.getNumberOfChannels());
+    const std::size_t values =
+        checked_size(checked_size(slice.image.getMatrixSizeX(), slice.image.getMatrixSizeY()), slice.image.getNumberOfChannels());
     out_.write(reinterpret_cast<const char*>(slice.image.getDataPtr()), static_cast<std::streamsize>(values * sizeof(float)));
   });
   check_written(out_);

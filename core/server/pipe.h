@@ -1,5 +1,5 @@
-// Gadgetron's messages on pipes (docs/protocol.md): in comes a header, then acquisitions, then CLOSE; out go the header, images and
-// CLOSE. Lengths are believed only as bytes arrive.
+// Gadgetron's messages on pipes (docs/protocol.md): in comes a header, then acquisitions, then CLOSE; out go the header, images
+// and CLOSE. Lengths are believed only as bytes arrive.
 #pragma once
 #include <filesystem>
 #include <iosfwd>

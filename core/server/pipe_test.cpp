@@ -16,8 +16,16 @@ using ::testing::HasSubstr;
 
 ScanHeader small_header() {
   ScanHeader h;
-  h.geometry = {.beam = Beam::fan_arc, .columns = 7, .rows = 2, .views = 3, .views_per_rotation = 3, .source_to_isocenter = 570,
-                .source_to_detector = 1040, .column_pitch = 0.5, .row_pitch = 0.5, .angle_step = 2};
+  h.geometry = {.beam = Beam::fan_arc,
+                .columns = 7,
+                .rows = 2,
+                .views = 3,
+                .views_per_rotation = 3,
+                .source_to_isocenter = 570,
+                .source_to_detector = 1040,
+                .column_pitch = 0.5,
+                .row_pitch = 0.5,
+                .angle_step = 2};
   h.grid = {.nx = 4, .ny = 3, .nz = 2};
   h.system.bins = 2;
   h.system.thresholds = {20, 60};
@@ -51,7 +59,8 @@ std::vector<Counts<float>> read_all(const std::string& bytes) {
   std::istringstream in(bytes);
   PipeReader reader(in);
   std::vector<Counts<float>> views;
-  for (auto m = reader.next<float>(); m.index() != 0; m = reader.next<float>()) views.push_back(*std::get<Sent<Counts<float>>>(m));
+  for (auto m = reader.next<float>(); m.index() != 0; m = reader.next<float>())
+    views.push_back(*std::get<Sent<Counts<float>>>(m));
   return views;
 }
 

@@ -108,8 +108,8 @@ XmlElement parse_xml(const std::string& content, const std::string& name, const 
   Doc doc(xmlCtxtReadMemory(parser.get(), content.data(), static_cast<int>(content.size()), name.c_str(), nullptr, options));
   if (!doc) {
     const xmlError* error = xmlCtxtGetLastError(parser.get());
-    throw ConfigError(name + ":" + std::to_string(error ? error->line : 1) + ": not XML: " +
-                      trimmed(error && error->message ? error->message : "the file is empty"));
+    throw ConfigError(name + ":" + std::to_string(error ? error->line : 1) +
+                      ": not XML: " + trimmed(error && error->message ? error->message : "the file is empty"));
   }
   if (!schema.empty()) validate(doc.get(), name, schema);
   return convert(xmlDocGetRootElement(doc.get()), name, 1);

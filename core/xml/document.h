@@ -12,8 +12,8 @@ namespace counterflow {
 
 struct XmlElement {
   std::string name;
-  std::string text;                              // character data, without white space around it
-  std::string where;                             // "file:line"
+  std::string text;   // character data, without white space around it
+  std::string where;  // "file:line"
   std::map<std::string, std::string> attributes;
   std::vector<XmlElement> children;
 

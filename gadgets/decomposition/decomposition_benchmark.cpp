@@ -5,9 +5,9 @@
 #include <ctime>
 
 #include "core/kernel.h"
+#include "core/testing/fma_peak_kernel.h"
 #include "gadgets/decomposition/test_scan.h"
 #include "gadgets/decomposition/test_scene.h"
-#include "core/testing/fma_peak_kernel.h"
 
 namespace counterflow {
 namespace {

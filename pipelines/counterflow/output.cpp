@@ -71,7 +71,8 @@ std::unique_ptr<Output> open_output(const std::string& target, const Chain<float
   std::string types;
   for (std::size_t k : leaves)
     types += (types.empty() ? "" : ", ") + chain.stages[k]->name + " gives " + message_name(chain.stages[k]->out());
-  throw ConfigError(chain.file + ": expected a chain whose results are all images, or one stream of path lengths into a file; got " +
+  throw ConfigError(chain.file +
+                    ": expected a chain whose results are all images, or one stream of path lengths into a file; got " +
                     (types.empty() ? "a chain without results" : types) + ": end it with a reconstruction");
 }
 

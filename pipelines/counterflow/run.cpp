@@ -36,7 +36,7 @@ void run(const RunOptions& options, const CommonOptions& common, std::ostream& o
   Workers workers(common.threads);
   workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
   ScanRun<float> run(chain, input.header, workers);
-  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), ""});
+  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), "initial"});
   run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };
 
   const auto started = std::chrono::steady_clock::now();
@@ -53,8 +53,8 @@ void run(const RunOptions& options, const CommonOptions& common, std::ostream& o
   if (common.quiet || options.output == "-") return;
   for (const auto& [stage, remark] : run.report())
     if (remark.count > 0) out << stage << ": " << remark.text << ": " << remark.count << " of " << remark.of << "\n";
-  out << options.output << ": " << input.header.geometry.views << " views in " << number_text(std::round(took.count() * 100) / 100)
-      << " s\n";
+  out << options.output << ": " << input.header.geometry.views << " views in "
+      << number_text(std::round(took.count() * 100) / 100) << " s\n";
 }
 
 }  // namespace counterflow

@@ -14,7 +14,8 @@ namespace {
 // The views alone: a pipe has no place for the truth.
 void write_to_pipe(const SimulatedScan& scan, Workers& workers, const SimulationProgress& progress) {
   PipeScanWriter writer(std::cout, scan.scenario().header);
-  for_each_view(scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
+  for_each_view(
+      scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
   writer.finish();
 }
 

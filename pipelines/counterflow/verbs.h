@@ -12,41 +12,41 @@
 namespace counterflow {
 
 struct CommonOptions {
-  int threads = 0;                                  // 0 = all cores
-  std::vector<std::filesystem::path> plugins;       // folders; main adds the installation's own
-  std::vector<std::filesystem::path> data;          // folders for files that a scan names
-  std::filesystem::path cache;                      // for detector responses; empty = none
+  int threads = 0;                             // 0 = all cores
+  std::vector<std::filesystem::path> plugins;  // folders; main adds the installation's own
+  std::vector<std::filesystem::path> data;     // folders for files that a scan names
+  std::filesystem::path cache;                 // for detector responses; empty = none
   bool quiet = false;
 };
 
 struct SimulateOptions {
   std::filesystem::path scenario, output;
-  std::optional<std::uint64_t> seed;                // instead of the scenario's
+  std::optional<std::uint64_t> seed;  // instead of the scenario's
 };
 void simulate(const SimulateOptions&, const CommonOptions&, std::ostream& out);
 
 struct RunOptions {
   std::filesystem::path chain;
-  std::string input, output;                        // "-" = standard input, standard output
+  std::string input, output;  // "-" = standard input, standard output
 };
 void run(const RunOptions&, const CommonOptions&, std::ostream& out);
 
 struct CheckOptions {
   std::filesystem::path chain;
-  std::optional<std::filesystem::path> scan;        // for the memory bound
+  std::optional<std::filesystem::path> scan;  // for the memory bound
   bool print_chain = false;
 };
 void check(const CheckOptions&, const CommonOptions&, std::ostream& out);
 
 struct DescribeOptions {
-  std::string gadget;                               // class or plugin; "" = a list of all
+  std::string gadget;  // class or plugin; "" = a list of all
   bool xsd = false;
 };
 void describe(const DescribeOptions&, const CommonOptions&, std::ostream& out);
 
 struct EvaluateOptions {
   std::filesystem::path images, scan;
-  std::optional<std::filesystem::path> table;       // CSV
+  std::optional<std::filesystem::path> table;  // CSV
 };
 void evaluate(const EvaluateOptions&, const CommonOptions&, std::ostream& out);
 
@@ -62,11 +62,11 @@ struct ViewOptions {
 void view(const ViewOptions&, const CommonOptions&, std::ostream& out);
 
 struct ImportOptions {
-  std::filesystem::path geometry;                   // XML
-  std::vector<std::string> arrays;                  // file.npy, file.h5:/path, one a bin or one for all
+  std::filesystem::path geometry;   // XML
+  std::vector<std::string> arrays;  // file.npy, file.h5:/path, one a bin or one for all
   std::filesystem::path output;
-  std::optional<double> column_offset;              // instead of the geometry's: the centre of rotation [element]
-  bool find_center = false;                         // estimate it from opposite rays
+  std::optional<double> column_offset;  // instead of the geometry's: the centre of rotation [element]
+  bool find_center = false;             // estimate it from opposite rays
 };
 void import_scan(const ImportOptions&, const CommonOptions&, std::ostream& out);
 

@@ -18,9 +18,9 @@ class ThresholdDrift {
   ThresholdDrift(const Scenario& scenario, double largest);
 
   bool any() const { return any_; }
-  bool by_pixel() const { return by_pixel_; }                     // pixels of a module differ
+  bool by_pixel() const { return by_pixel_; }  // pixels of a module differ
   bool in_time() const { return settings_.slow != 0; }
-  std::size_t thresholds() const { return module_.extent(0); }    // lower edges: bins
+  std::size_t thresholds() const { return module_.extent(0); }  // lower edges: bins
 
   // What all pixels of a module share [keV].
   double module_shift(std::size_t threshold, std::size_t module, double t, bool air) const;
@@ -29,8 +29,8 @@ class ThresholdDrift {
   // Smallest and largest shift of the whole scan [keV].
   std::pair<double, double> range() const { return range_; }
 
-  const Array<double, 2>& modules() const { return module_; }     // [threshold,module] keV
-  const Array<double, 3>& pixels() const { return pixel_; }       // [threshold,row,column] keV; empty = 0
+  const Array<double, 2>& modules() const { return module_; }  // [threshold,module] keV
+  const Array<double, 3>& pixels() const { return pixel_; }    // [threshold,row,column] keV; empty = 0
   const Array<double, 3>& dispersion() const { return dispersion_; }
 
  private:

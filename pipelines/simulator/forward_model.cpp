@@ -39,7 +39,9 @@ double total_of(const BinWeights& weights) {
 
 struct ForwardModel::Workspace {
   explicit Workspace(const ForwardModel& model)
-      : areal(model.model_.materials()), exponent(model.model_.energies().size()), transmission(exponent.size()),
+      : areal(model.model_.materials()),
+        exponent(model.model_.energies().size()),
+        transmission(exponent.size()),
         detected(model.model_.bins() * kDegrees) {
     present.reserve(areal.size());
   }
@@ -49,7 +51,7 @@ struct ForwardModel::Workspace {
 };
 
 struct ForwardModel::Spectra {
-  std::vector<double> own;            // [module or 1, bin, energy], unless `shared` points to a table of the model
+  std::vector<double> own;  // [module or 1, bin, energy], unless `shared` points to a table of the model
   const std::vector<double>* shared = nullptr;
   bool by_module = false;
   const std::vector<double>& values() const { return shared ? *shared : own; }

@@ -46,9 +46,9 @@ class ForwardModel {
   CountsModel model_;
   ThresholdDrift drift_;
   bool shared_rows_;
-  double counts_per_weight_;             // open_beam_counts / sum of all nominal weights
-  std::vector<double> polynomials_;      // [threshold, degree, energy]: S(E; T_k + shift) in Chebyshev polynomials of the shift
-  std::vector<double> fixed_spectra_;    // [module or 1, bin, energy] of object views where nothing changes in time
+  double counts_per_weight_;           // open_beam_counts / sum of all nominal weights
+  std::vector<double> polynomials_;    // [threshold, degree, energy]: S(E; T_k + shift) in Chebyshev polynomials of the shift
+  std::vector<double> fixed_spectra_;  // [module or 1, bin, energy] of object views where nothing changes in time
   Array<double, 3> air_;
 };
 

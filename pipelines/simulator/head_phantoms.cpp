@@ -20,11 +20,11 @@ class SheppLogan final : public ReadyPhantom {
     struct Ellipse {
       double x, y, rx, ry, degrees, density;
     };
-    constexpr Ellipse kEllipses[] = {{0, 0, 0.69, 0.92, 0, 2.0},           {0, -0.0184, 0.6624, 0.874, 0, 1.02},
-                                     {0.22, 0, 0.11, 0.31, -18, 1.0},      {-0.22, 0, 0.16, 0.41, 18, 1.0},
-                                     {0, 0.35, 0.21, 0.25, 0, 1.03},       {0, 0.1, 0.046, 0.046, 0, 1.03},
-                                     {0, -0.1, 0.046, 0.046, 0, 1.03},     {-0.08, -0.605, 0.046, 0.023, 0, 1.03},
-                                     {0, -0.605, 0.023, 0.023, 0, 1.03},   {0.06, -0.605, 0.023, 0.046, 0, 1.03}};
+    constexpr Ellipse kEllipses[] = {{0, 0, 0.69, 0.92, 0, 2.0},         {0, -0.0184, 0.6624, 0.874, 0, 1.02},
+                                     {0.22, 0, 0.11, 0.31, -18, 1.0},    {-0.22, 0, 0.16, 0.41, 18, 1.0},
+                                     {0, 0.35, 0.21, 0.25, 0, 1.03},     {0, 0.1, 0.046, 0.046, 0, 1.03},
+                                     {0, -0.1, 0.046, 0.046, 0, 1.03},   {-0.08, -0.605, 0.046, 0.023, 0, 1.03},
+                                     {0, -0.605, 0.023, 0.023, 0, 1.03}, {0.06, -0.605, 0.023, 0.046, 0, 1.03}};
     for (const auto& e : kEllipses)
       phantom.paint(Shape::cylinder({size_ * e.x, size_ * e.y, 0}, size_ * e.rx, size_ * e.ry, Shape::kInfinite,
                                     Frame::turned(radians(e.degrees))),
@@ -66,13 +66,13 @@ class ForbildHead final : public ReadyPhantom {
   void bone(Phantom& phantom, const Shape& shape) const { phantom.paint(shape, bone_, kBoneDensity); }
 
   void skull_and_brain(Phantom& phantom) const {
-    bone(phantom, Shape::ellipsoid({}, cm(9.6, 12, 12.5)));                            // 5: skull
-    soft(phantom, Shape::ellipsoid({}, cm(9.0, 11.4, 11.9)), 1.05);          // 6: brain
-    soft(phantom, ball(-4.7, 4.3, 0.872, 2.0), 1.06);                        // 1, 2: eyes
+    bone(phantom, Shape::ellipsoid({}, cm(9.6, 12, 12.5)));          // 5: skull
+    soft(phantom, Shape::ellipsoid({}, cm(9.0, 11.4, 11.9)), 1.05);  // 6: brain
+    soft(phantom, ball(-4.7, 4.3, 0.872, 2.0), 1.06);                // 1, 2: eyes
     soft(phantom, ball(4.7, 4.3, 0.872, 2.0), 1.06);
-    soft(phantom, ball(-1.08, -9, 0, 0.4), 1.0525);                          // 3, 4: low contrast
+    soft(phantom, ball(-1.08, -9, 0, 0.4), 1.0525);  // 3, 4: low contrast
     soft(phantom, ball(1.08, -9, 0, 0.4), 1.0475);
-    soft(phantom, Shape::ellipsoid(cm(0, 8.4, 0), cm(1.8, 3.0, 3.0)), 0);    // 7: frontal sinus, a hole
+    soft(phantom, Shape::ellipsoid(cm(0, 8.4, 0), cm(1.8, 3.0, 3.0)), 0);       // 7: frontal sinus, a hole
     soft(phantom, Shape::ellipsoid(cm(0, -3.6, 0), cm(1.8, 3.6, 3.6)), 1.045);  // 12: ventricle
     const Frame turned = Frame::turned(radians(58.1));
     soft(phantom, Shape::ellipsoid(cm(6.393945, -6.393945, 0), cm(1.2, 0.42, 1.2), turned), 1.055);  // 13: haematoma

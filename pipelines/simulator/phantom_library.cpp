@@ -20,8 +20,7 @@ struct Rod {
 void ring(Phantom& phantom, const std::vector<Rod>& rods, double circle, double radius, double angle) {
   for (std::size_t k = 0; k < rods.size(); ++k) {
     const double a = angle + 2 * pi * static_cast<double>(k) / static_cast<double>(rods.size());
-    if (!rods[k].name.empty())
-      phantom.rod(rods[k].name, circle * std::cos(a), circle * std::sin(a), radius, rods[k].material);
+    if (!rods[k].name.empty()) phantom.rod(rods[k].name, circle * std::cos(a), circle * std::sin(a), radius, rods[k].material);
   }
 }
 
@@ -156,15 +155,10 @@ std::unique_ptr<ReadyPhantom> make() {
 
 using Factory = std::unique_ptr<ReadyPhantom> (*)();
 const std::vector<std::pair<std::string, Factory>>& factories() {
-  static const std::vector<std::pair<std::string, Factory>> all{{"gammex_472", make<Gammex472>},
-                                                                {"gammex_basis", make<GammexBasis>},
-                                                                {"qrm", make<Qrm>},
-                                                                {"water_cylinder", make<WaterCylinder>},
-                                                                {"water_with_iodine_rods", make<IodineRods>},
-                                                                {"wire", make<Wire>},
-                                                                {"shepp_logan", make_shepp_logan},
-                                                                {"forbild_head", make_forbild_head},
-                                                                {"random", make_random_phantom}};
+  static const std::vector<std::pair<std::string, Factory>> all{
+      {"gammex_472", make<Gammex472>},         {"gammex_basis", make<GammexBasis>},          {"qrm", make<Qrm>},
+      {"water_cylinder", make<WaterCylinder>}, {"water_with_iodine_rods", make<IodineRods>}, {"wire", make<Wire>},
+      {"shepp_logan", make_shepp_logan},       {"forbild_head", make_forbild_head},          {"random", make_random_phantom}};
   return all;
 }
 

@@ -90,21 +90,21 @@ TEST(Phantom, forbild_head_has_the_published_central_slice) {
   EXPECT_EQ(at_cm(0, 0), 1.045);
   EXPECT_EQ(at_cm(-5, 0), 1.05);
   EXPECT_EQ(at_cm(0, 11.7), 1.8);
-  EXPECT_EQ(at_cm(0, 7), 0);                    // sinus
+  EXPECT_EQ(at_cm(0, 7), 0);  // sinus
   for (double side : {-1.0, 1.0}) {
     EXPECT_EQ(at_cm(side * 1.19, 3.6 + side * 0.278), 1.8);  // plate 14: |x| < 1.2, |y - 3.6| < 0.27884
     EXPECT_NE(at_cm(side * 1.19, 3.6 + side * 0.280), 1.8);
     EXPECT_NE(at_cm(side * 1.21, 3.6), 1.8);
-    EXPECT_EQ(at_cm(side * 0.19, 9.6 + side * 0.59), 1.8);   // plate 15: |x| < 0.2, |y - 9.6| < 0.600
+    EXPECT_EQ(at_cm(side * 0.19, 9.6 + side * 0.59), 1.8);  // plate 15: |x| < 0.2, |y - 9.6| < 0.600
     EXPECT_EQ(at_cm(side * 0.19, 9.6 + side * 0.61), 0);
     EXPECT_EQ(at_cm(side * 0.21, 9.6), 0);
-    EXPECT_EQ(at_cm(side * 4.7, 4.3 + 1.79), 1.06);          // eye: radius 1.79989 in this slice
+    EXPECT_EQ(at_cm(side * 4.7, 4.3 + 1.79), 1.06);  // eye: radius 1.79989 in this slice
     EXPECT_NE(at_cm(side * 4.7, 4.3 + 1.81), 1.06);
   }
-  EXPECT_EQ(at_cm(0, -10.42), 1.8);             // tip of the occipital bone at -10.402
+  EXPECT_EQ(at_cm(0, -10.42), 1.8);  // tip of the occipital bone at -10.402
   EXPECT_EQ(at_cm(0, -10.38), 1.05);
   EXPECT_EQ(at_cm(6.394, -6.394), 1.055);
-  EXPECT_EQ(at_cm(5.6, 0), 0);                  // the innermost hole of the ear
+  EXPECT_EQ(at_cm(5.6, 0), 0);  // the innermost hole of the ear
   EXPECT_EQ(at_cm(5.4, 0), 1.8);
   EXPECT_EQ(material_at(phantom, {0, 117, 0}), "bone");
   EXPECT_EQ(painted("forbild_head", {{"bone", "water"}}).materials, std::vector<std::string>{"water"});
@@ -152,7 +152,9 @@ TEST(Phantom, wrong_names_and_unknown_densities_are_refused) {
   EXPECT_THAT(message([] { ready_phantom("gammex_427"); }), testing::HasSubstr("did you mean 'gammex_472'?"));
   EXPECT_THAT(message([] { painted("wire", {{"diametre", "2"}}); }), testing::HasSubstr("did you mean 'diameter'?"));
   Phantom phantom;
-  EXPECT_THAT(message([&] { phantom.paint(Shape::ellipsoid({}, {1, 1, 1}), "CaCO3"); }),
+  EXPECT_THAT(message([&] {
+                phantom.paint(Shape::ellipsoid({}, {1, 1, 1}), "CaCO3");
+              }),
               testing::HasSubstr("the density of 'CaCO3' is not known: give density"));
 }
 

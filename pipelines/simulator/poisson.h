@@ -24,7 +24,7 @@ class Poisson {
   double rejected(Philox& random) const;
 
   double mean_;
-  double start_ = 1;                                      // exp(-mean), for inversion
+  double start_ = 1;                                                       // exp(-mean), for inversion
   double log_mean_ = 0, a_ = 0, b_ = 0, v_r_ = 0, log_inverse_alpha_ = 0;  // Hoermann's names
 };
 

@@ -16,31 +16,31 @@ struct Acquisition {
   double open_beam_counts = 1e5;  // of a pixel without object, summed over bins, at nominal thresholds and exposure 1
   std::int64_t air_views = 16;
   double exposure = 1, air_exposure = 1;
-  double rotation_time = 1;       // [s]
-  bool noise = true;              // integer Poisson counts; else expected counts
+  double rotation_time = 1;  // [s]
+  bool noise = true;         // integer Poisson counts; else expected counts
   std::int64_t seed = 1;
 };
 
 // Finer than any reconstruction looks.
 struct Sampling {
-  double energy_step = 0.5;       // [keV]
+  double energy_step = 0.5;  // [keV]
   std::int64_t column_rays = 3, row_rays = 1, spot_rays = 1;
-  double spot_width = 0;          // of the focal spot along the fan [mm]
+  double spot_width = 0;  // of the focal spot along the fan [mm]
 };
 
 // True minus nominal thresholds [keV].
 struct DriftSettings {
-  double common = 0;              // of every threshold
-  double module_sigma = 0;        // normal, for each threshold and module
-  double pixel_sigma = 0;         // normal, for each threshold and pixel
-  double slow = 0;                // added in proportion to time: 0 at the first object view, this at the last
-  double dispersion = 0;          // normal, for each threshold and pixel; there in the air views too
-  std::string air = "nominal";    // thresholds of the air views: nominal, or drifted as at the first object view
+  double common = 0;            // of every threshold
+  double module_sigma = 0;      // normal, for each threshold and module
+  double pixel_sigma = 0;       // normal, for each threshold and pixel
+  double slow = 0;              // added in proportion to time: 0 at the first object view, this at the last
+  double dispersion = 0;        // normal, for each threshold and pixel; there in the air views too
+  std::string air = "nominal";  // thresholds of the air views: nominal, or drifted as at the first object view
 };
 
 struct TruthSettings {
   std::vector<std::string> materials{"water", "iodine"};
-  std::int64_t samples = 4;       // along each side of a voxel
+  std::int64_t samples = 4;  // along each side of a voxel
 };
 
 struct Scenario {
@@ -49,7 +49,7 @@ struct Scenario {
   Acquisition acquisition;
   Sampling sampling;
   DriftSettings drift;
-  std::vector<double> scatter;    // [bin] fraction of the primary; empty = none
+  std::vector<double> scatter;  // [bin] fraction of the primary; empty = none
   TruthSettings truth;
 };
 

@@ -36,8 +36,9 @@ std::string refusal_with(const std::string& more) { return refusal(kGeometry + k
 std::string refusal_of_phantom(const std::string& phantom) { return refusal(kGeometry + kTube + kDetector + phantom); }
 
 TEST(Scenario, says_what_the_header_will_say) {
-  const Scenario s = with("<acquisition open_beam_counts='5e4' air_views='7' seed='12' noise='false'/>"
-                          "<image nx='40' ny='30' voxel='2.5'/><truth materials='water calcium' samples='2'/>");
+  const Scenario s = with(
+      "<acquisition open_beam_counts='5e4' air_views='7' seed='12' noise='false'/>"
+      "<image nx='40' ny='30' voxel='2.5'/><truth materials='water calcium' samples='2'/>");
   const ScanGeometry& g = s.header.geometry;
   EXPECT_EQ(g.beam, Beam::fan_flat);
   EXPECT_EQ(g.columns, 20u);

@@ -95,7 +95,10 @@ void for_each_view(const SimulatedScan& scan, Workers& workers, const std::funct
   };
   std::size_t next = 0, done = 0;
   stream<Token>(
-      workers, [&] { return next < scan.size() ? std::make_unique<Token>(Token{next++, {}}) : nullptr; },
+      workers,
+      [&] {
+        return next < scan.size() ? std::make_unique<Token>(Token{next++, {}}) : nullptr;
+      },
       [&](Token& token) { token.view = scan.view(token.index); },
       [&](Token& token) {
         take(token.view);
@@ -106,7 +109,8 @@ void for_each_view(const SimulatedScan& scan, Workers& workers, const std::funct
 void simulate_scan(const SimulatedScan& scan, Workers& workers, const std::filesystem::path& output,
                    const SimulationProgress& progress) {
   ArchiveWriter writer(output, scan.scenario().header);
-  for_each_view(scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
+  for_each_view(
+      scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
   writer.write(truth_of(scan.scenario()));
   write_injected(scan, writer);
   writer.finish();
