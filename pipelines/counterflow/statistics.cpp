@@ -37,6 +37,10 @@ double density_in(const Region& region, const std::string& material) {
 std::optional<double> truth_of(const Truth& truth, const Region& region, const Channels& channels, const std::string& channel) {
   if (channels.quantity == "density") {
     if (std::ranges::find(truth.materials, channel) == truth.materials.end()) return std::nullopt;
+    const auto is_shown = [&](const auto& part) {
+      return std::abs(part.second) < 1e-9 || std::ranges::find(channels.names, part.first) != channels.names.end();
+    };
+    if (!std::ranges::all_of(region.densities, is_shown)) return std::nullopt;  // its density is for another basis
     return density_in(region, channel);
   }
   double kev = 0;  // of "70 keV"

@@ -129,6 +129,15 @@ TEST(Evaluation, says_no_truth_of_a_material_that_the_truth_does_not_know) {
   EXPECT_THAT(table.str(), HasSubstr("  the scan's truth is in water, iodine: it says nothing of gadolinium\n"));
 }
 
+TEST(Evaluation, says_no_truth_of_a_region_that_holds_a_material_outside_the_images_basis) {
+  Scene scene;
+  scene.truth.materials.push_back("calcium");
+  scene.truth.regions[2].densities.emplace_back("calcium", 0.1);
+  const auto water = evaluate_images({scene.images, scene.noise}, scene.truth).front();
+  EXPECT_TRUE(water.regions[1].truth.has_value());
+  EXPECT_FALSE(water.regions[2].truth.has_value());
+}
+
 TEST(Evaluation, without_regions_or_outside_the_images_is_refused) {
   Scene scene;
   for (Region& r : scene.truth.regions) r.x += 1000;
