@@ -134,6 +134,26 @@ TEST(Images, calcium_rods_are_right_in_water_and_calcium) {
   EXPECT_GE(rods, 4u);
 }
 
+TEST(Images, gadolinium_is_told_from_calcium_by_its_k_edge) {
+  const Scan scan = simulate(scenario("k_edge"));
+  const std::string rows = std::to_string(std::min<std::size_t>(4, scan.header.geometry.rows));
+  const auto images = reconstruct(
+      material_chain({{"materials", "water calcium gadolinium"}, {"sum_rows", rows}, {"bias_correction", "cox-snell"}}, {}),
+      scan);
+  for (const auto& e : rod_errors("three materials, gadolinium", images, scan.truth, "gadolinium", 2))
+    if (!kSanitized) {
+      EXPECT_LT(std::abs(e.error), 0.1 + 0.02 * e.truth);
+    }
+  for (const auto& e : rod_errors("three materials, calcium", images, scan.truth, "calcium", 1))
+    if (!kSanitized) {
+      EXPECT_LT(std::abs(e.error), 0.03 * e.truth);
+    }
+  const auto water = disc(images, 2, 0, -80, 8);  // between the rods: no gadolinium where there is none
+  if (!kSanitized) {
+    EXPECT_LT(std::abs(1000 * water.mean), 0.1);
+  }
+}
+
 TEST(Images, a_short_scan_equals_a_full_scan_within_noise) {
   const Scenario part = scenario("short_scan");
   Scenario whole = part;
