@@ -3,7 +3,6 @@
 #include <hdf5.h>
 #include <ismrmrd/dataset.h>
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -329,7 +328,7 @@ TEST(ArchiveWriter, refuses_views_that_ismrmrd_cannot_count) {
   EXPECT_THAT(error_of([&] { ArchiveWriter writer(folder / "scan.h5", h); }), HasSubstr("more than 2^30 values"));
 }
 
-TEST(ArchiveWriter, keeps_up_with_a_scanner) {
+TEST(ArchiveWriter, holds_views_of_many_channels) {
   const Folder folder;
   ScanHeader h = test::small_header();
   h.geometry.rows = 16;
@@ -339,10 +338,7 @@ TEST(ArchiveWriter, keeps_up_with_a_scanner) {
   h.system.thresholds = {25, 35, 50, 65, 80};
   h.system.open_beam_counts = 1e5;
   const auto views = test::small_views(h, 0);
-  const auto start = std::chrono::steady_clock::now();
   test::write_scan(folder / "scan.h5", h, views);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  RecordProperty("seconds_for_36_views_of_80x512", std::to_string(seconds));
   EXPECT_EQ(ArchiveReader(folder / "scan.h5").header().geometry.views, 36u);
 }
 
