@@ -5,7 +5,7 @@
 #pragma once
 #include "core/gadget/stage.h"
 
-#define COUNTERFLOW_ABI_TAG "counterflow-abi-1 gcc-" __VERSION__
+#define COUNTERFLOW_ABI_TAG "counterflow-abi-1 " __VERSION__
 
 namespace counterflow {
 

@@ -15,15 +15,16 @@ void ShapePainting::paint(PaintedShape shape) {
 
 // Chords of all shapes that the ray meets. Most of many shapes are passed over by their bounding spheres.
 void ShapePainting::find_hits(const Ray& ray, RayWorkspace& workspace) const {
-  auto& [hits, ends, excess] = workspace;
+  auto& hits = workspace.hits;
+  auto& ends = workspace.ends;
+  auto& excess = workspace.excess;
   hits.clear();
   ends.clear();
   excess.resize(shapes_.size());
-  const auto [ox, oy, oz] = ray.origin;
-  const auto [dx, dy, dz] = ray.direction;
+  const Vector3 o = ray.origin, d = ray.direction;
 #pragma omp simd
   for (std::size_t k = 0; k < excess.size(); ++k) {
-    const double x = x_[k] - ox, y = y_[k] - oy, z = z_[k] - oz, along = x * dx + y * dy + z * dz;
+    const double x = x_[k] - o.x, y = y_[k] - o.y, z = z_[k] - o.z, along = x * d.x + y * d.y + z * d.z;
     // Minus the rounding of the two squares, which cancel for a far source.
     excess[k] = (x * x + y * y + z * z) * (1 - 1e-14) - along * along - bound_squared_[k];
   }
@@ -40,7 +41,8 @@ void ShapePainting::find_hits(const Ray& ray, RayWorkspace& workspace) const {
 void ShapePainting::integrate(const Ray& ray, RayWorkspace& workspace, std::span<double> areal_density) const {
   constexpr double kCmPerMm = 0.1;
   find_hits(ray, workspace);
-  auto& [hits, ends, excess] = workspace;
+  const auto& hits = workspace.hits;
+  auto& ends = workspace.ends;
   std::fill(areal_density.begin(), areal_density.end(), 0.0);
   std::sort(ends.begin(), ends.end());
   for (std::size_t i = 0; i + 1 < ends.size(); ++i) {

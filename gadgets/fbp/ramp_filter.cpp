@@ -16,7 +16,7 @@ constexpr double kPi = std::numbers::pi;
 // Smallest 2^a 3^b 5^c that holds the linear convolution of two rows.
 std::size_t transform_length(std::size_t columns) {
   const auto smooth = [](std::size_t n) {
-    for (std::size_t p : {2, 3, 5})
+    for (std::size_t p : {2u, 3u, 5u})
       while (n % p == 0) n /= p;
     return n == 1;
   };
