@@ -23,10 +23,10 @@ std::string attribute(const std::string& name, const std::string& value) {
 template <class Real>
 std::string print_gadget(const Chain<Real>& chain, std::size_t k) {
   const auto& stage = *chain.stages[k];
-  const std::string element = chain.in_training[k] ? "loss" : "gadget";
-  std::string text = "    <" + element + (chain.after[k].empty() ? "" : attribute("after", chain.after[k])) + ">\n";
+  const std::string element = chain.places[k].in_training ? "loss" : "gadget";
+  std::string text = "    <" + element + (chain.places[k].after.empty() ? "" : attribute("after", chain.places[k].after)) + ">\n";
   text += "      <name>" + xml_escape(stage.name) + "</name>\n";
-  text += "      <dll>" + xml_escape(chain.dll[k]) + "</dll>\n";
+  text += "      <dll>" + xml_escape(chain.places[k].dll) + "</dll>\n";
   text += "      <classname>" + xml_escape(stage.classname) + "</classname>\n";
   for (const auto& property : stage.properties())
     text += "      <property" + attribute("name", property.name) + attribute("value", property.value) + "/>\n";
@@ -37,10 +37,10 @@ template <class Real>
 std::string print_training(const Chain<Real>& chain) {
   std::string text;
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
-    for (const auto& name : chain.trained_parameters[k])
+    for (const auto& name : chain.places[k].trained)
       text += "    <parameter" + attribute("gadget", chain.stages[k]->name) + attribute("name", name) + "/>\n";
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
-    if (chain.in_training[k]) text += print_gadget(chain, k);
+    if (chain.places[k].in_training) text += print_gadget(chain, k);
   if (!chain.optimiser.empty()) {
     text += "    <optimiser";
     for (const auto& [name, value] : chain.optimiser) text += attribute(name, value);
@@ -54,20 +54,21 @@ std::string print_training(const Chain<Real>& chain) {
 template <class Real>
 bool Chain<Real>::leaves(std::size_t stage) const {
   if (stages[stage]->form() == Form::sink) return false;
-  if (side[stage]) return true;
+  if (places[stage].side()) return true;
   for (std::size_t k = stage + 1; k < stages.size(); ++k)
-    if (!side[k] && stages[k]->form() != Form::sink) return false;
+    if (!places[k].side() && stages[k]->form() != Form::sink) return false;
   return true;
 }
 
 template <class Real>
 std::size_t Chain<Real>::first_trained() const {
-  return static_cast<std::size_t>(std::find(trained.begin(), trained.end(), true) - trained.begin());
+  const auto found = std::ranges::find_if(places, [](const Place& p) { return !p.trained.empty(); });
+  return static_cast<std::size_t>(found - places.begin());
 }
 
 template <class Real>
 bool Chain<Real>::descends(std::size_t stage, std::size_t ancestor) const {
-  for (std::size_t k = source[stage]; k != kScan; k = source[k])
+  for (std::size_t k = source(stage); k != kScan; k = source(k))
     if (k == ancestor) return true;
   return false;
 }
@@ -76,7 +77,7 @@ template <class Real>
 std::vector<ScanHeader> Chain<Real>::headers(const ScanHeader& scan) const {
   std::vector<ScanHeader> out;
   for (std::size_t k = 0; k < stages.size(); ++k)
-    out.push_back(source[k] == kScan ? scan : stages[source[k]]->output_header(out[source[k]]));
+    out.push_back(source(k) == kScan ? scan : stages[source(k)]->output_header(out[source(k)]));
   return out;
 }
 
@@ -85,7 +86,7 @@ void Chain<Real>::check_scan(const ScanHeader& scan) const {
   const bool counts = scan.quantity == Quantity::counts;
   const std::size_t given = counts ? message_index<Real, Counts<Real>>() : message_index<Real, PathLengths<Real>>();
   for (std::size_t k = 0; k < stages.size(); ++k)
-    if (source[k] == kScan && stages[k]->in() != given)
+    if (source(k) == kScan && stages[k]->in() != given)
       throw ConfigError(stages[k]->where + ": " + stages[k]->name + " takes " + message_name(stages[k]->in()) +
                         (counts ? ", but the scan holds counts: begin with a decomposition (MaximumLikelihood)"
                                 : ", but the scan holds line integrals: begin with a reconstruction (FilteredBackprojection)"));
@@ -95,7 +96,7 @@ template <class Real>
 std::string print_chain(const Chain<Real>& chain) {
   std::string text = "<configuration>\n  <version>2</version>\n  <stream>\n";
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
-    if (!chain.in_training[k]) text += print_gadget(chain, k);
+    if (!chain.places[k].in_training) text += print_gadget(chain, k);
   return text + "  </stream>\n" + print_training(chain) + "</configuration>\n";
 }
 

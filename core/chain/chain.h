@@ -18,21 +18,27 @@
 
 namespace counterflow {
 
+// Where a stage stands, and what the XML says of it beside its properties.
+struct Place {
+  std::size_t source = 0;            // the Map or Fold before it whose output it takes, or Chain::kScan
+  std::string after;                 // as in the XML: beside the main line; "" = on it
+  std::string dll;                   // its plugin
+  std::vector<std::string> trained;  // names of the parameters to learn
+  bool in_training = false;          // a <loss> of <training>
+  bool side() const { return !after.empty(); }
+  bool operator==(const Place&) const = default;
+};
+
 template <class Real>
 struct Chain {
   static constexpr std::size_t kScan = std::numeric_limits<std::size_t>::max();
 
-  std::vector<std::unique_ptr<Stage<Real>>> stages;          // in the order of the file; losses of <training> last
-  std::vector<std::size_t> source;                           // [stage] whose output it takes (a Map or Fold before it), or kScan
-  std::vector<bool> side;                                    // [stage] not on the main line
-  std::vector<bool> trained;                                 // [stage]
-  std::vector<std::vector<std::string>> trained_parameters;  // [stage] names of the blocks to learn; empty unless trained
-  std::vector<std::string> dll;                              // [stage] its plugin
-  std::vector<std::string> after;                            // [stage] as in the XML; "" = the main line before it
-  std::vector<bool> in_training;                             // [stage] a <loss> of <training>
-  std::map<std::string, std::string> optimiser;              // attributes of <optimiser>
-  std::string file;                                          // of messages
+  std::vector<std::unique_ptr<Stage<Real>>> stages;  // in the order of the file; losses of <training> last
+  std::vector<Place> places;                         // [stage]
+  std::map<std::string, std::string> optimiser;      // attributes of <optimiser>
+  std::string file;                                  // of messages
 
+  std::size_t source(std::size_t stage) const { return places[stage].source; }
   // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it.
   bool leaves(std::size_t stage) const;
   // The first trained stage; stages.size() where none is.

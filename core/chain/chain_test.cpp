@@ -57,9 +57,15 @@ ScanHeader header() {
   return h;
 }
 
+std::vector<std::size_t> sources(const Chain<float>& chain) {
+  std::vector<std::size_t> out;
+  for (const Place& place : chain.places) out.push_back(place.source);
+  return out;
+}
+
 TEST(Chain, connects_the_main_line) {
   const auto chain = parse(chain_of(kWhole));
-  EXPECT_EQ(chain.source, (std::vector<std::size_t>{Chain<float>::kScan, 0, 1, 2}));
+  EXPECT_EQ(sources(chain), (std::vector<std::size_t>{Chain<float>::kScan, 0, 1, 2}));
   EXPECT_EQ(chain.stages[1]->name, "gain");
   EXPECT_EQ(chain.stages[0]->name, "TestCalibrated");
   EXPECT_EQ(chain.stages[0]->where, "chain.xml:4");
@@ -71,7 +77,7 @@ TEST(Chain, connects_the_main_line) {
 TEST(Chain, a_side_gadget_leaves_the_main_line_alone) {
   const auto chain = parse(chain_of(kWhole + gadget("TestScale", "<name>twice</name>", after("fold")) +
                                     named("TestScale", "last") + gadget("TestPathLoss", "<after>paths</after>")));
-  EXPECT_EQ(chain.source, (std::vector<std::size_t>{Chain<float>::kScan, 0, 1, 2, 3, 3, 2}));
+  EXPECT_EQ(sources(chain), (std::vector<std::size_t>{Chain<float>::kScan, 0, 1, 2, 3, 3, 2}));
   EXPECT_EQ(chain.leaves(4), true);
   EXPECT_EQ(chain.leaves(3), false);
   EXPECT_EQ(chain.leaves(5), true);
@@ -83,8 +89,8 @@ TEST(Chain, a_side_gadget_leaves_the_main_line_alone) {
 TEST(Chain, a_sink_passes_on_what_it_saw) {
   const auto chain =
       parse(chain_of(kWhole + named("TestObserver", "eye") + named("TestScale", "a") + gadget("TestScale", "", after("eye"))));
-  EXPECT_EQ(chain.source[5], 3u);
-  EXPECT_EQ(chain.source[6], 3u);
+  EXPECT_EQ(chain.source(5), 3u);
+  EXPECT_EQ(chain.source(6), 3u);
   EXPECT_TRUE(parse(chain_of(kWhole + gadget("TestObserver"))).leaves(3));
 }
 
@@ -98,9 +104,7 @@ TEST(Chain, print_parses_to_the_same_chain) {
   EXPECT_THAT(text, HasSubstr("iterations=\"40\""));
   const auto again = parse(text);
   EXPECT_EQ(print_chain(again), text);
-  EXPECT_EQ(again.source, chain.source);
-  EXPECT_EQ(again.trained, chain.trained);
-  EXPECT_EQ(again.side, chain.side);
+  EXPECT_EQ(again.places, chain.places);
   EXPECT_EQ(chain_hash(again), chain_hash(chain));
 }
 
@@ -114,11 +118,12 @@ TEST(Chain, hash_depends_on_what_is_computed_alone) {
 
 TEST(Chain, losses_and_parameters_of_training_are_resolved) {
   const auto chain = parse(chain_of(kWhole, trained("gain") + trained("fold") + kLoss));
-  EXPECT_EQ(chain.trained, (std::vector<bool>{false, true, false, true, false}));
-  EXPECT_EQ(chain.trained_parameters[3], std::vector<std::string>{"scale"});
+  EXPECT_EQ(chain.places[1].trained, std::vector<std::string>{"log_gain"});
+  EXPECT_TRUE(chain.places[2].trained.empty());
+  EXPECT_EQ(chain.places[3].trained, std::vector<std::string>{"scale"});
   EXPECT_EQ(chain.first_trained(), 1u);
-  EXPECT_EQ(chain.source[4], 3u);
-  EXPECT_TRUE(chain.in_training[4]);
+  EXPECT_EQ(chain.source(4), 3u);
+  EXPECT_TRUE(chain.places[4].in_training);
 }
 
 TEST(Chain, the_files_of_gadgetron_have_their_structure_accepted) {

@@ -39,7 +39,7 @@ std::unique_ptr<Stage<Real>> make_stage_of(const GadgetText& text, const PluginF
 template <class Real>
 std::size_t end_of_main_line(const Chain<Real>& chain) {
   for (std::size_t k = chain.stages.size(); k-- > 0;)
-    if (!chain.side[k] && chain.stages[k]->form() != Form::sink) return k;
+    if (!chain.places[k].side() && chain.stages[k]->form() != Form::sink) return k;
   return Chain<Real>::kScan;
 }
 
@@ -50,7 +50,7 @@ std::size_t source_of(const Chain<Real>& chain, const GadgetText& text) {
   if (k == chain.stages.size())
     throw ConfigError(text.where + ": '" + text.name + "' stands after '" + text.after +
                       "', but no gadget before it has this name" + did_you_mean(text.after, names_of(chain)));
-  return chain.stages[k]->form() == Form::sink ? chain.source[k] : k;
+  return chain.stages[k]->form() == Form::sink ? chain.source(k) : k;
 }
 
 std::string plural(std::size_t type) {
@@ -70,14 +70,14 @@ std::string way_out(std::size_t from, std::size_t to) {
 template <class Real>
 void check_types(const Chain<Real>& chain, std::size_t k) {
   const auto& stage = *chain.stages[k];
-  const std::size_t from = chain.source[k];
+  const std::size_t from = chain.source(k);
   if (from == Chain<Real>::kScan) {
     if (stage.in() == message_index<Real, Image<Real>>())
       throw ConfigError(stage.where + ": " + stage.name +
                         " takes Images, but it stands first and a scan gives Counts or PathLengths: " +
                         "put a decomposition (MaximumLikelihood) and a reconstruction (FilteredBackprojection) before it");
-    const auto other = std::find(chain.source.begin(), chain.source.begin() + static_cast<std::ptrdiff_t>(k), from);
-    const auto& first = *chain.stages[static_cast<std::size_t>(other - chain.source.begin())];
+    const auto other = std::ranges::find(chain.places, from, &Place::source);
+    const auto& first = *chain.stages[static_cast<std::size_t>(other - chain.places.begin())];
     if (first.in() != stage.in())
       throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " of the scan, but " + first.name +
                         " takes " + plural(first.in()) + " of it: a scan gives one of them");
@@ -87,7 +87,7 @@ void check_types(const Chain<Real>& chain, std::size_t k) {
   if (before.out() != stage.in())
     throw ConfigError(stage.where + ": " + stage.name + " takes " + plural(stage.in()) + " but " + before.name +
                       " before it gives " + plural(before.out()) + ": " + way_out(before.out(), stage.in()) +
-                      (chain.side[k] ? "" : ", or attach it elsewhere with after=\"name\""));
+                      (chain.places[k].side() ? "" : ", or attach it elsewhere with after=\"name\""));
 }
 
 template <class Real>
@@ -97,14 +97,8 @@ void append(Chain<Real>& chain, const GadgetText& text, const PluginFolders& plu
   if (text.is_loss && !(stage->form() == Form::sink && stage->has_loss()))
     throw ConfigError(text.where + ": " + text.classname + " is a " + form_name(stage->form()) +
                       " without a loss: put it into <stream>, and a gadget that has a loss here");
-  chain.side.push_back(!text.after.empty());
   chain.stages.push_back(std::move(stage));
-  chain.source.push_back(source);
-  chain.trained.push_back(false);
-  chain.trained_parameters.emplace_back();
-  chain.dll.push_back(text.dll);
-  chain.after.push_back(text.after);
-  chain.in_training.push_back(text.is_loss);
+  chain.places.push_back({source, text.after, text.dll, {}, text.is_loss});
   check_types(chain, chain.stages.size() - 1);
 }
 
@@ -121,8 +115,7 @@ void mark_trained(Chain<Real>& chain, const ParameterText& parameter) {
   if (!parameter.name.empty() && std::find(known.begin(), known.end(), parameter.name) == known.end())
     throw ConfigError(parameter.where + ": " + parameter.gadget + " has no parameter '" + parameter.name + "'" +
                       did_you_mean(parameter.name, known));
-  chain.trained[k] = true;
-  auto& names = chain.trained_parameters[k];
+  auto& names = chain.places[k].trained;
   const auto wanted = parameter.name.empty() ? known : std::vector<std::string>{parameter.name};
   for (const auto& name : wanted) {
     if (std::find(names.begin(), names.end(), name) != names.end())
@@ -146,11 +139,11 @@ void check_mixing(const Chain<Real>& chain) {
                                     : " but stands after the trained " + trained +
                                           ": move it up, train a later gadget, or write its adjoint " + "(docs/gadgets.md)"));
     for (std::size_t t = first; t < k; ++t)
-      if (chain.trained[t] && stage.calibrates() && chain.descends(k, t))
+      if (!chain.places[t].trained.empty() && stage.calibrates() && chain.descends(k, t))
         throw ConfigError(stage.where + ": " + stage.name + " is calibrated with views that pass through the trained " +
                           chain.stages[t]->name + ", and the gradient would miss that: move " + stage.name + " before " +
                           chain.stages[t]->name + ", or train a later gadget");
-    if (!chain.trained[k]) continue;
+    if (chain.places[k].trained.empty()) continue;
     bool reaches_loss = false;
     for (std::size_t s = k + 1; s < chain.stages.size(); ++s)
       reaches_loss = reaches_loss || (chain.stages[s]->has_loss() && chain.descends(s, k));

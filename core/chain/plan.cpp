@@ -24,7 +24,7 @@ std::vector<Footprint> footprints(const Chain<float>& chain, const ScanHeader& s
 
 // "scan", or the gadget that a stage takes its input from.
 std::string source_name(const Chain<float>& chain, std::size_t k) {
-  return chain.source[k] == kScan ? "scan" : chain.stages[chain.source[k]]->name;
+  return chain.source(k) == kScan ? "scan" : chain.stages[chain.source(k)]->name;
 }
 
 std::size_t width(const std::vector<std::string>& texts) {
@@ -55,7 +55,7 @@ Row stage_row(const Chain<float>& chain, std::size_t k) {
   std::string notes = stage.differentiable() ? "adjoint" : sink && !stage.has_loss() ? "observes" : "no adjoint";
   if (stage.calibrates()) notes += ", calibrates";
   if (stage.has_loss()) notes += ", loss";
-  if (chain.trained[k]) notes += ", trained: " + joined(chain.trained_parameters[k], " ");
+  if (!chain.places[k].trained.empty()) notes += ", trained: " + joined(chain.places[k].trained, " ");
   if (chain.leaves(k)) notes += ", leaves the chain";
   return {stage.name, form_name(stage.form()),
           sink ? message_name(stage.in()) : fmt::format("{} -> {}", message_name(stage.in()), message_name(stage.out())),
@@ -91,9 +91,9 @@ std::string gradient_text(const Chain<float>& chain) {
   for (std::size_t loss = 0; loss < chain.stages.size(); ++loss) {
     if (!chain.stages[loss]->has_loss()) continue;
     std::vector<std::string> path = {chain.stages[loss]->name};
-    for (std::size_t k = chain.source[loss]; k != kScan && k >= first; k = chain.source[k])
+    for (std::size_t k = chain.source(loss); k != kScan && k >= first; k = chain.source(k))
       path.push_back(chain.stages[k]->name +
-                     (chain.trained[k] ? fmt::format(" [{}]", joined(chain.trained_parameters[k], " ")) : ""));
+                     (!chain.places[k].trained.empty() ? fmt::format(" [{}]", joined(chain.places[k].trained, " ")) : ""));
     text += "gradient path: " + joined(path, " -> ") + "\n";
   }
   return text;

@@ -46,7 +46,7 @@ void ScanRun<Real>::divide_into_groups() {
   groups_.push_back({kScan, {}});
   local_.resize(n);
   for (std::size_t k = 0; k < n; ++k) {
-    const std::size_t source = chain_.source[k];
+    const std::size_t source = chain_.source(k);
     const bool from_fold = source != kScan && chain_.stages[source]->form() == Form::fold;
     root[k] = source == kScan || from_fold ? source : root[source];
     const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.root == root[k]; });
@@ -60,7 +60,7 @@ void ScanRun<Real>::divide_into_groups() {
 
 template <class Real>
 const typename ScanRun<Real>::M& ScanRun<Real>::input_of(const Token& token, const Group& group, std::size_t local) const {
-  const std::size_t source = chain_.source[group.stages[local]];
+  const std::size_t source = chain_.source(group.stages[local]);
   return source == group.root ? token.input : token.out[local_[source]];
 }
 
@@ -76,7 +76,7 @@ void ScanRun<Real>::calibrate(const M& air) {
 template <class Real>
 void ScanRun<Real>::calibrate_stage(std::size_t stage, const M& air) {
   std::vector<std::size_t> path;
-  for (std::size_t k = chain_.source[stage]; k != kScan; k = chain_.source[k]) path.push_back(k);
+  for (std::size_t k = chain_.source(stage); k != kScan; k = chain_.source(k)) path.push_back(k);
   M message = air;
   for (auto k = path.rbegin(); k != path.rend(); ++k)
     guard(*k, message, [&] { message = chain_.stages[*k]->forward(*bound_[*k], message); });
@@ -184,7 +184,7 @@ void ScanRun<Real>::work_backward(Token& token, const Group& group, std::size_t 
   std::vector<M> bar(group.stages.size());  // cotangent of each stage's output
   token.p_bar.resize(group.stages.size());
   const auto give = [&](std::size_t i, const M& x_bar) {
-    const std::size_t source = chain_.source[group.stages[i]];
+    const std::size_t source = chain_.source(group.stages[i]);
     M& to = source == group.root ? token.input_bar : bar[local_[source]];
     to = add(to, x_bar);
   };
