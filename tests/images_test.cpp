@@ -171,7 +171,7 @@ TEST(Images, a_short_scan_equals_a_full_scan_within_noise) {
       std::printf("  %-16s channel %zu: short %.5f full %.5f, difference %.1f %% of %.5f\n", region.name.c_str(), channel, x.mean,
                   y.mean, 100 * std::abs(x.mean - y.mean) / sigma, sigma);
       if (!kSanitized) {
-        EXPECT_LT(std::abs(x.mean - y.mean), 3 * sigma) << region.name;
+        EXPECT_LT(std::abs(x.mean - y.mean), sigma) << region.name;
       }
     }
   }

@@ -29,6 +29,7 @@ std::string read_file(const std::filesystem::path& file) {
 }  // namespace
 
 bool is_sensor(const std::string& detector) {
+  if (detector == "ideal") return true;
   const auto parts = words(detector);
   if (parts.size() != 2) return false;
   double thickness = 0;

@@ -8,7 +8,7 @@
 
 namespace counterflow {
 
-// "CdTe 1.6" is a sensor (a material and its thickness [mm]); anything else names a response file.
+// "CdTe 1.6" (a material and its thickness [mm]) and "ideal" are sensors; anything else names a response file.
 bool is_sensor(const std::string& detector);
 
 // Names of all files that the system refers to; throws ArchiveError for a name that holds a path.

@@ -5,9 +5,13 @@
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
+
+#include "core/archive/archive.h"
 
 namespace {
 
@@ -90,6 +94,65 @@ TEST(Command, common_options_work_before_and_after_the_verb) {
 TEST(Command, what_cannot_be_written_fails) {
   const auto full = run("describe --xsd > /dev/full");
   EXPECT_EQ(full.code, 1);
+}
+
+// A small scan whose last view holds `value` in one place.
+std::filesystem::path scan_with(float value) {
+  using namespace counterflow;
+  ScanHeader h;
+  h.geometry = {.beam = Beam::parallel,
+                .columns = 16,
+                .rows = 1,
+                .views = 12,
+                .views_per_rotation = 12,
+                .column_pitch = 2,
+                .row_pitch = 2,
+                .angle_step = 0.5235987755982988};
+  h.grid = {.nx = 8, .ny = 8, .nz = 1, .voxel_x = 3, .voxel_y = 3, .voxel_z = 2};
+  h.system.bins = 2;
+  h.system.thresholds = {25, 60};
+  h.system.tube_voltage = 100;
+  h.system.filters = "Al 3.0";
+  h.system.detector = "ideal";
+  h.system.open_beam_counts = 1e5;
+  const auto file = std::filesystem::path(::testing::TempDir()) / "command_test_scan.h5";
+  ArchiveWriter writer(file, h);
+  for (std::size_t v = 0; v < 12; ++v) {
+    Counts<float> x;
+    x.view.index = v;
+    x.view.angle = h.geometry.angle_step * static_cast<double>(v);
+    x.counts = Array<float, 3>({2, 1, 16}, 4000.F);
+    if (v == 11) x.counts(1, 0, 9) = value;
+    writer.write(x);
+  }
+  writer.finish();
+  return file;
+}
+
+TEST(Command, writes_nothing_of_a_scan_whose_last_view_is_damaged) {
+  constexpr float kMark = 4321.625F;
+  const auto file = scan_with(kMark);
+  const std::string chain = " " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml ";
+  const auto images = std::filesystem::path(::testing::TempDir()) / "command_test_images.h5";
+  const auto sound = run("run" + chain + file.string() + " --quiet -o " + images.string());
+  ASSERT_EQ(sound.code, 0) << sound.text;
+  std::filesystem::remove(images);
+
+  std::ifstream in(file, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  const auto at = bytes.find(std::string(reinterpret_cast<const char*>(&kMark), sizeof kMark));
+  ASSERT_NE(at, std::string::npos);
+  const std::uint32_t nan = 0x7fc00000;
+  std::memcpy(bytes.data() + at, &nan, sizeof nan);
+  std::ofstream(file, std::ios::binary) << bytes;
+
+  const auto to_file = run("run" + chain + file.string() + " --quiet -o " + images.string());
+  EXPECT_EQ(to_file.code, 1);
+  EXPECT_THAT(to_file.text, AllOf(HasSubstr("view 11"), HasSubstr("column 9"), HasSubstr("nan")));
+  EXPECT_FALSE(std::filesystem::exists(images));
+  const auto to_pipe = run("run" + chain + file.string() + " --quiet -o -");
+  EXPECT_EQ(to_pipe.code, 1);
+  EXPECT_THAT(to_pipe.text, StartsWith("counterflow: "));  // the error alone: not a byte of a header or an image before it
 }
 
 TEST(Command, finds_the_plugins_that_were_built_with_it) {

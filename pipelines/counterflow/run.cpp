@@ -25,6 +25,7 @@ Input open_input(const std::string& name, const CommonOptions& common) {
     return {pipe->header(), [pipe] { return pipe->next<float>(); }};
   }
   auto archive = std::make_shared<ArchiveReader>(name, common.data);
+  archive->check_all();  // of a bad scan nothing is written, not even onto a pipe
   return {archive->header(), [archive] { return archive->next<float>(); }};
 }
 
