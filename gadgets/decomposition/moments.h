@@ -1,7 +1,7 @@
 // Sums over energies, the whole cost of the decomposition. Energies in the outer loop, the bins' sums of one vector of rays in
 // registers, spectra broadcast: 1 + materials fused multiply-adds a bin and energy. Kernel sources only.
 #pragma once
-#include "gadgets/decomposition/lanes.h"
+#include "core/symmetric.h"
 #include "gadgets/decomposition/ray_kernel.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
@@ -13,14 +13,6 @@ constexpr std::size_t bins_at_once() {
   constexpr std::size_t accumulators = kVectorBytes == 64 ? 24 : 12;
   return accumulators / (M + 1);
 }
-template <std::size_t M>
-constexpr std::size_t kPairs = M*(M + 1) / 2;
-// Index of (i, j) in an upper triangle by rows.
-template <std::size_t M>
-constexpr std::size_t pair(std::size_t i, std::size_t j) {
-  return i <= j ? i * M - i * (i + 1) / 2 + j : pair<M>(j, i);
-}
-
 // The rays of one vector.
 template <class Real>
 struct RayBlock {
