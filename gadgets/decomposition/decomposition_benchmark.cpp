@@ -2,10 +2,8 @@
 // Noisy rays behind 0-40 g/cm^2 of water and the other materials, 1e6 or 1e5 open-beam counts (all bins), 100 energies, float.
 #include <benchmark/benchmark.h>
 
-#include <ctime>
-
 #include "core/kernel.h"
-#include "core/testing/fma_peak_kernel.h"
+#include "core/testing/machine_peak.h"
 #include "gadgets/decomposition/test_scan.h"
 #include "gadgets/decomposition/test_scene.h"
 
@@ -14,22 +12,6 @@ namespace {
 
 using testing::Rays;
 using testing::Scene;
-
-// Multiply-adds a second of one core, processor time.
-double peak() {
-  static const double rate = [] {
-    auto* kernel = choose(kernel_baseline::multiply_adds, kernel_avx2::multiply_adds, kernel_avx512::multiply_adds);
-    float sink = 0.5F;
-    double best = 0;
-    for (int k = 0; k < 5; ++k) {
-      const std::clock_t start = std::clock();
-      const std::size_t done = kernel(1000000, &sink);
-      best = std::max(best, static_cast<double>(done) * CLOCKS_PER_SEC / static_cast<double>(std::clock() - start));
-    }
-    return best;
-  }();
-  return rate;
-}
 
 // Multiply-adds of one ray-step: exponent, exp2, sums, curvature.
 double multiply_adds(std::size_t materials, std::size_t bins, std::size_t energies) {
@@ -80,8 +62,7 @@ void forward(benchmark::State& state) {
   state.counters["s/ray-step"] = Counter(rounds * static_cast<double>(steps), Counter::kIsRate | Counter::kInvert);
   const double work =
       rounds * static_cast<double>(steps) * multiply_adds(f.scene.materials(), f.scene.bins(), f.scene.energies.size());
-  state.counters["of_peak"] = Counter(work / peak(), Counter::kIsRate);
-  state.counters["FMA/s_peak"] = peak();
+  state.counters["of_peak"] = Counter(work / testing::multiply_add_peak(), Counter::kIsRate);
   state.counters["not_solved"] = f.count() - static_cast<double>(std::count(f.rays.fate.begin(), f.rays.fate.end(), kSolved));
 }
 

@@ -3,53 +3,13 @@
 #include <benchmark/benchmark.h>
 #include <tbb/global_control.h>
 
-#include <chrono>
-#include <cstring>
-
-#include "core/kernel.h"
-#include "core/testing/fma_peak_kernel.h"
+#include "core/testing/machine_peak.h"
 #include "gadgets/fbp/test_scan.h"
 
 namespace counterflow {
 namespace {
 
 using namespace fbp_testing;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// Multiply-adds per second of one core, best of a few tries; measured once in a run.
-double fma_peak() {
-  static const double peak = [] {
-    using Loop = std::size_t(std::size_t, float*);
-    Loop* const loop = choose<Loop>(kernel_baseline::multiply_adds, kernel_avx2::multiply_adds, kernel_avx512::multiply_adds);
-    float sink = 0.5f;
-    double best = 0;
-    for (int i = 0; i < 10; ++i) {
-      const auto start = Clock::now();
-      const double done = static_cast<double>(loop(2'000'000, &sink));
-      best = std::max(best, done / seconds_since(start));
-    }
-    return best;
-  }();
-  return peak;
-}
-
-void FmaPeak(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(fma_peak());
-  state.counters["GF/s"] = 2 * fma_peak() / 1e9;
-}
-BENCHMARK(FmaPeak)->Iterations(1);
-
-void CopyBandwidth(benchmark::State& state) {
-  std::vector<char> from(64 << 20, 1), to(from.size());
-  for (auto _ : state) {
-    std::memcpy(to.data(), from.data(), from.size());
-    benchmark::ClobberMemory();
-  }
-  state.SetBytesProcessed(static_cast<std::int64_t>(from.size()) * state.iterations());
-}
-BENCHMARK(CopyBandwidth);
 
 ScanHeader peers_case(Beam beam, std::size_t rows) {
   ScanGeometry g = geometry(beam, 888, 984, 500);
@@ -60,7 +20,8 @@ ScanHeader peers_case(Beam beam, std::size_t rows) {
 void count_updates(benchmark::State& state, double updates) {
   const double done = updates * static_cast<double>(state.iterations());
   state.counters["updates/s"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
-  state.counters["of FMA peak"] = benchmark::Counter(2 * done / fma_peak(), benchmark::Counter::kIsRate);  // 2 multiply-adds each
+  state.counters["of FMA peak"] =
+      benchmark::Counter(2 * done / testing::multiply_add_peak(), benchmark::Counter::kIsRate);  // 2 multiply-adds each
 }
 
 template <class Real>
