@@ -113,7 +113,7 @@ class Adjoint {
   Adjoint(const RaySystem<Real>& system, const RaySettings<Real>& settings) : system_(system), settings_(settings) {}
 
   void block(const RayData<Real>& data, std::size_t at, const RaySolution<Real>& y, const RayCotangents<Real>& out) {
-    const I unusable = load_block<Real>(system_, data, y.fate, at, rays_);
+    const I unusable = load_block<Real, M>(system_, data, y.fate, at, rays_);
     V a[M], bar[M], v[M];
     for (std::size_t m = 0; m < M; ++m) a[m] = unusable ? all<Real>(0) : load(y.areal_density + m * data.rays + at);
     expect<Real, M>(system_.full, system_.bins, rays_, a, x_);
@@ -192,6 +192,8 @@ class Adjoint {
     V value[kMaxBins + 1], slope[kMaxBins + 1][M], square[kMaxBins + 1] = {};
     sum_all<Real, M>(system_.full, system_.edge, thresholds, x_.transmitted, value, slope);
     if (settings_.bias_correction) sum_squares(c.inverse, square);
+    V air[kMaxBins], air_edge[kMaxBins + 1];
+    if (system_.edge_total) at_air_scan(air, air_edge);
     for (std::size_t k = 0; k < thresholds; ++k) {
       V sum = {};
       for (std::size_t b = k == 0 ? 0 : k - 1; b <= k && b < system_.bins; ++b) {
@@ -199,12 +201,20 @@ class Adjoint {
         V term = c.value[b] * value[k] + c.curvature[b] * square[k];
         for (std::size_t m = 0; m < M; ++m) term -= c.slope[b][m] * slope[k][m];
         term *= rays_.open[b];
-        if (system_.edge_total) term -= system_.edge_total[k] * by_scale(c, b);
+        if (system_.edge_total) term -= air_edge[k] / air[b] * by_scale(c, b);
         sum += sign * term;
       }
       sum = dead ? all<Real>(0) : sum;
       for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) bar[k] += static_cast<double>(sum[i]);
     }
+  }
+  // P_b and sum_E edge_k behind the known attenuators alone.
+  void at_air_scan(V* air, V* edge) const {
+    for (std::size_t b = 0; b < system_.bins; ++b) air[b] = all<Real>(1);
+    for (std::size_t k = 0; k < system_.thresholds; ++k) edge[k] = all<Real>(system_.edge_total[k]);
+    if (system_.full.known == 0) return;
+    sum_behind_known<Real, M>(system_.full, rays_, system_.air_weight, system_.bins, air);
+    sum_behind_known<Real, M>(system_.full, rays_, system_.edge, system_.thresholds, edge);
   }
   // Cotangent of ln(open_b).
   V by_scale(const SumCotangents<Real, M>& c, std::size_t b) const {

@@ -89,7 +89,7 @@ TEST(Likelihood, is_not_above_that_of_an_independent_optimiser_on_10000_noisy_ra
     const Scene scene(body.materials, body.bins);
     const BinWeights w = scene.weights();
     const auto groups = group_energies(scene.attenuation, w);
-    const RayTables<double> tables(scene.attenuation, w, w.total, false, groups);
+    const RayTables<double> tables(scene.attenuation, w, w, false, groups);
     Rays<double> rays(scene, kRays, 2e5, body.low, body.high, true, 0.05, random);
     solve(tables.system(), settings(), rays);
     for (std::size_t i = 0; i < rays.count; ++i) {
@@ -120,7 +120,7 @@ Statistics statistics(double total, bool corrected, std::size_t count = 1 << 16)
   std::mt19937_64 random(42);
   const Scene scene({"water", "iodine"}, 5);
   const BinWeights w = scene.weights();
-  const RayTables<double> tables(scene.attenuation, w, w.total, false, group_energies(scene.attenuation, w));
+  const RayTables<double> tables(scene.attenuation, w, w, false, group_energies(scene.attenuation, w));
   const std::vector<double> truth = {20, 0.02};
   Rays<double> rays(scene, count, total, truth, truth, true, 0, random);
   Rays<double> exact(scene, kRayBlock, total, truth, truth, false, 0, random);

@@ -13,10 +13,13 @@ constexpr std::size_t bins_at_once() {
   constexpr std::size_t accumulators = kVectorBytes == 64 ? 24 : 12;
   return accumulators / (M + 1);
 }
+
 // The rays of one vector.
 template <class Real>
 struct RayBlock {
-  Vector<Real> counts[kMaxBins], open[kMaxBins], background[kMaxBins];
+  Vector<Real> counts[kMaxBins], background[kMaxBins];
+  Vector<Real> open[kMaxBins];  // lambda = open P + background: what the caller gave over P behind the known attenuators alone
+  Vector<Real> known[kMaxKnown] = {};
 };
 
 // Expected counts and their slopes dlambda/dA at one point; `transmitted` is kept for what needs another pass.
@@ -26,15 +29,26 @@ struct Expected {
   Vector<Real> lambda[kMaxBins], slope[kMaxBins][M];
 };
 
-template <class Real, std::size_t M>
-void transmit(const RaySpectra<Real>& s, const Vector<Real>* areal_density, Vector<Real>* transmitted) {
-  Vector<Real> a[M];
+template <class Real, std::size_t M, std::size_t Known>
+void transmit(const RaySpectra<Real>& s, const Vector<Real>* known, const Vector<Real>* areal_density,
+              Vector<Real>* transmitted) {
+  Vector<Real> a[M], behind[Known + 1];
   for (std::size_t m = 0; m < M; ++m) a[m] = areal_density[m];
+  for (std::size_t k = 0; k < Known; ++k) behind[k] = known[k];
   for (std::size_t e = 0; e < s.energies; ++e) {
     Vector<Real> x = s.exponent[e * M] * a[0];
     for (std::size_t m = 1; m < M; ++m) x += s.exponent[e * M + m] * a[m];
+    for (std::size_t k = 0; k < Known; ++k) x += s.known_exponent[e * Known + k] * behind[k];
     transmitted[e] = exp2<Real>(x);
   }
+}
+template <class Real, std::size_t M>
+void transmit(const RaySpectra<Real>& s, const RayBlock<Real>& rays, const Vector<Real>* areal_density,
+              Vector<Real>* transmitted) {
+  static_assert(kMaxKnown == 2);
+  if (s.known == 0) transmit<Real, M, 0>(s, rays.known, areal_density, transmitted);
+  else if (s.known == 1) transmit<Real, M, 1>(s, rays.known, areal_density, transmitted);
+  else transmit<Real, M, 2>(s, rays.known, areal_density, transmitted);
 }
 
 // sum_E w t and sum_E w mu_m t of B neighbouring channels: value[b], slope[b][m].
@@ -82,7 +96,7 @@ void sum_all(const RaySpectra<Real>& s, const Real* weight, std::size_t channels
 template <class Real, std::size_t M>
 void expect(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, const Vector<Real>* areal_density,
             Expected<Real, M>& x) {
-  transmit<Real, M>(s, areal_density, x.transmitted);
+  transmit<Real, M>(s, rays, areal_density, x.transmitted);
   sum_all<Real, M>(s, s.weight, bins, x.transmitted, x.lambda, x.slope);
   for (std::size_t b = 0; b < bins; ++b) {
     x.lambda[b] = larger(rays.open[b] * x.lambda[b] + rays.background[b], all<Real>(Lanes<Real>::kTiny));

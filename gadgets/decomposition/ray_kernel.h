@@ -11,14 +11,18 @@ constexpr std::size_t kRayBlock = 16;
 constexpr std::size_t kMaxBins = 8;
 constexpr std::size_t kMaxMaterials = 3;
 constexpr std::size_t kMaxEnergies = 1024;
+constexpr std::size_t kMaxKnown = 2;
 
-// P_b(A) = sum_E weight_b(E) exp(-sum_m mu_m(E) A_m)
+// P_b(A) = sum_E weight_b(E) exp(-sum_m mu_m(E) A_m - sum_k nu_k(E) a_k), a the ray's areal densities of known attenuators nu,
+// which are not sought: a bowtie filter. RayData::known holds a. They cost nothing where there are none.
 template <class Real>
 struct RaySpectra {
   std::size_t energies = 0;
   const Real* exponent = nullptr;     // [energy, material] -mu / ln 2
   const Real* attenuation = nullptr;  // [energy, material] mu, cm^2/g
   const Real* weight = nullptr;       // [energy, bin]; sums to 1 at the thresholds of the air scan
+  std::size_t known = 0;
+  const Real* known_exponent = nullptr;  // [energy, known] -nu / ln 2
 };
 
 template <class Real>
@@ -34,6 +38,7 @@ struct RaySystem {
   const Real* edge = nullptr;          // [energy, threshold] N0(E) R(T_k|E) / scale
   const Real* per_total = nullptr;     // [bin] scale / sum_E w_b(E; air scan)
   const Real* edge_total = nullptr;    // [threshold] sum_E edge; null where the air scan's thresholds do not move
+  const Real* air_weight = nullptr;    // [energy, bin] weight at the thresholds of the air scan; used with known attenuators only
 };
 
 template <class Real>
@@ -51,8 +56,9 @@ template <class Real>
 struct RayData {
   std::size_t rays = 0;
   const Real* counts = nullptr;      // [bin, ray]
-  const Real* open = nullptr;        // [bin, ray] exposure times open beam
+  const Real* open = nullptr;        // [bin, ray] exposure times open beam, counted behind the known attenuators
   const Real* background = nullptr;  // [bin, ray] or null
+  const Real* known = nullptr;       // [known, ray] g/cm^2; null where RaySpectra::known = 0
 };
 
 template <class Real>

@@ -30,7 +30,7 @@ auto adjoiner(Isa isa) {
 template <class Real>
 RayTables<Real> tables_of(const Scene& scene) {
   const BinWeights w = scene.weights();
-  return RayTables<Real>(scene.attenuation, w, w.total, false, group_energies(scene.attenuation, w));
+  return RayTables<Real>(scene.attenuation, w, w, false, group_energies(scene.attenuation, w));
 }
 
 template <class Real>
@@ -199,6 +199,96 @@ TEST(RayKernel, rays_held_by_the_ridge_have_the_adjoint_of_the_ridge) {
   }
   std::printf("of %zu rays with tens of counts: %zu held by the ridge, %zu without a finite optimum\n", rays.count, held, failed);
   EXPECT_GT(held, 0u);
+}
+
+// A scene whose rays pass known attenuators besides.
+struct KnownCase {
+  Scene scene;
+  Array<double, 2> known;  // [known, energy]
+  bool air_moves;
+  std::vector<double> shift;
+
+  RayTables<double> tables() const {
+    const BinWeights nominal = scene.weights(), w = scene.weights(shift);
+    return {scene.attenuation, w, air_moves ? w : nominal, air_moves, group_energies(scene.attenuation, nominal, known), known};
+  }
+  // The same for one ray, its known attenuators folded into the spectra.
+  RayTables<double> folded(const std::vector<double>& density) const {
+    const BinWeights nominal = filtered(scene.weights(), density), w = filtered(scene.weights(shift), density);
+    return {scene.attenuation, w, air_moves ? w : nominal, air_moves, group_energies(scene.attenuation, nominal)};
+  }
+
+ private:
+  BinWeights filtered(BinWeights w, const std::vector<double>& density) const {
+    const auto filter = [&](Array<double, 2>& spectra, std::vector<double>& total) {
+      for (std::size_t b = 0; b < total.size(); ++b) {
+        total[b] = 0;
+        for (std::size_t e = 0; e < scene.energies.size(); ++e) {
+          double x = 0;
+          for (std::size_t k = 0; k < density.size(); ++k) x += known(k, e) * density[k];
+          total[b] += spectra(b, e) *= std::exp(-x);
+        }
+      }
+    };
+    filter(w.weight, w.total);
+    filter(w.edge, w.edge_total);
+    return w;
+  }
+};
+
+struct Answer {
+  std::vector<double> density, covariance, counts_bar, background_bar, threshold_bar;
+};
+Answer answer(Isa isa, const RayTables<double>& tables, const Rays<double>& given, bool bias_correction) {
+  Rays<double> rays = given;
+  auto s = settings<double>();
+  s.tolerance = 1e-12;
+  auto solution = rays.solution();
+  solver<double>(isa)(tables.system(), s, rays.data(), solution);
+  s.bias_correction = bias_correction;
+  const std::vector<double> bar(rays.density.size(), 1);
+  Answer a{rays.density, rays.covariance, rays.counts, rays.counts, std::vector<double>(tables.system().thresholds)};
+  adjoiner<double>(isa)(tables.system(), s, rays.data(), solution,
+                        {bar.data(), a.counts_bar.data(), a.background_bar.data(), a.threshold_bar.data()});
+  return a;
+}
+double worst_ratio(const std::vector<double>& got, const std::vector<double>& want) {
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(got[i] / want[i] - 1));
+  return worst;
+}
+
+void expect_known_as_folded(Isa isa, const KnownCase& c, bool bias_correction, unsigned seed) {
+  std::mt19937_64 random(seed);
+  const std::vector<double> low(c.scene.materials(), 0.02), high = low;
+  Rays<double> rays(c.scene, kRayBlock, 3e6, low, high, true, 0.2, random);  // one ray, in each lane with its own noise
+  std::vector<double> density;
+  for (std::size_t k = 0; k < c.known.extent(0); ++k) {
+    density.push_back(std::uniform_real_distribution<>(0.5, 5)(random));
+    rays.known.insert(rays.known.end(), rays.count, density.back());
+  }
+  const Answer got = answer(isa, c.tables(), rays, bias_correction);
+  rays.known.clear();
+  const Answer want = answer(isa, c.folded(density), rays, bias_correction);
+  EXPECT_LT(worst_ratio(got.density, want.density), 1e-9);
+  EXPECT_LT(worst_ratio(got.covariance, want.covariance), 1e-9);
+  EXPECT_LT(worst_ratio(got.counts_bar, want.counts_bar), 1e-8);
+  EXPECT_LT(worst_ratio(got.background_bar, want.background_bar), 1e-8);
+  EXPECT_LT(worst_ratio(got.threshold_bar, want.threshold_bar), 1e-8);
+}
+
+TEST(RayKernel, known_attenuators_act_as_if_folded_into_the_spectra_of_each_ray) {
+  unsigned seed = 300;
+  for (Isa isa : available_isas())
+    for (std::size_t known : {1, 2})
+      for (bool air_moves : {false, true})
+        for (const auto& materials : {std::vector<std::string>{"water", "iodine"}, {"water", "calcium", "gadolinium"}}) {
+          const Scene scene(materials, 6);
+          const Scene others(known == 1 ? std::vector<std::string>{"Al"} : std::vector<std::string>{"Al", "C"}, 6);
+          std::vector<double> shift;
+          for (std::size_t k = 0; k < 6; ++k) shift.push_back(0.4 - 0.2 * static_cast<double>(k));
+          expect_known_as_folded(isa, {scene, others.attenuation, air_moves, shift}, air_moves, ++seed);
+        }
 }
 
 TEST(RayKernel, nothing_but_numbers_leaves_whatever_comes) {

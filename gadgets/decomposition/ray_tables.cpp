@@ -53,10 +53,30 @@ std::vector<std::size_t> borders(const Array<double, 2>& mu, const std::vector<d
   return group;
 }
 
+// [group, row of mu] mean over each group, weighted by `spectrum`.
+Array<double, 2> group_means(const Array<double, 2>& mu, const std::vector<std::size_t>& group,
+                             const std::vector<double>& spectrum) {
+  const std::size_t count = group.back() + 1;
+  const double least = 1e-30 * *std::max_element(spectrum.begin(), spectrum.end());
+  Array<double, 2> mean({count, mu.extent(0)});
+  std::vector<double> total(count, 0.);
+  for (std::size_t e = 0; e < group.size(); ++e) total[group[e]] += spectrum[e] + least;
+  for (std::size_t e = 0; e < group.size(); ++e)
+    for (std::size_t m = 0; m < mu.extent(0); ++m) mean(group[e], m) += mu(m, e) * (spectrum[e] + least) / total[group[e]];
+  return mean;
+}
+
+Array<double, 2> transposed(const Array<double, 2>& a) {
+  Array<double, 2> t({a.extent(1), a.extent(0)});
+  for (std::size_t i = 0; i < a.extent(0); ++i)
+    for (std::size_t j = 0; j < a.extent(1); ++j) t(j, i) = a(i, j);
+  return t;
+}
+
 }  // namespace
 
-EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeights& weights) {
-  const std::size_t materials = attenuation.extent(0), energies = attenuation.extent(1);
+EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known) {
+  const std::size_t materials = attenuation.extent(0);
   EnergyGroups groups;
   groups.centre.assign(materials, 0.);
   groups.unit = attenuation_lengths(attenuation, spectrum_behind(attenuation, weights, groups.centre));
@@ -65,35 +85,28 @@ EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeight
   const auto spectrum = spectrum_behind(attenuation, weights, groups.centre);
   groups.unit = attenuation_lengths(attenuation, spectrum);
   groups.group = borders(attenuation, spectrum, groups.unit);
-  const std::size_t count = groups.group.back() + 1;
-  groups.attenuation = Array<double, 2>({count, materials});
-  std::vector<double> total(count, 0.);
-  const double least = 1e-30 * *std::max_element(spectrum.begin(), spectrum.end());
-  for (std::size_t e = 0; e < energies; ++e) total[groups.group[e]] += spectrum[e] + least;
-  for (std::size_t e = 0; e < energies; ++e)
-    for (std::size_t m = 0; m < materials; ++m)
-      groups.attenuation(groups.group[e], m) += attenuation(m, e) * (spectrum[e] + least) / total[groups.group[e]];
+  groups.attenuation = group_means(attenuation, groups.group, spectrum);
+  groups.known = group_means(known, groups.group, spectrum);
   return groups;
 }
 
 template <class Real>
-RayTables<Real>::RayTables(const Array<double, 2>& attenuation, const BinWeights& weights, const std::vector<double>& air_total,
-                           bool air_moves, const EnergyGroups& groups)
+RayTables<Real>::RayTables(const Array<double, 2>& attenuation, const BinWeights& weights, const BinWeights& air, bool air_moves,
+                           const EnergyGroups& groups, const Array<double, 2>& known)
     : bins_(weights.weight.extent(0)), materials_(attenuation.extent(0)), air_moves_(air_moves) {
   const std::size_t energies = attenuation.extent(1), count = groups.attenuation.extent(0);
-  Array<double, 2> mu({energies, materials_}), full({energies, bins_}), coarse({count, bins_});
-  for (std::size_t e = 0; e < energies; ++e) {
-    for (std::size_t m = 0; m < materials_; ++m) mu(e, m) = attenuation(m, e);
+  Array<double, 2> full({energies, bins_}), coarse({count, bins_});
+  for (std::size_t e = 0; e < energies; ++e)
     for (std::size_t b = 0; b < bins_; ++b) {
-      full(e, b) = weights.weight(b, e) / air_total[b];
+      full(e, b) = weights.weight(b, e) / air.total[b];
       coarse(groups.group[e], b) += full(e, b);
+      if (!known.empty()) air_weight_.push_back(static_cast<Real>(air.weight(b, e) / air.total[b]));
     }
-  }
-  full_ = spectra(mu, full, materials_);
-  coarse_ = spectra(groups.attenuation, coarse, materials_);
-  set_centre(mu, full, groups);
-  const double scale = *std::max_element(air_total.begin(), air_total.end());
-  for (double total : air_total) per_total_.push_back(static_cast<Real>(scale / total));
+  full_ = spectra(transposed(attenuation), full, transposed(known));
+  coarse_ = spectra(groups.attenuation, coarse, groups.known);
+  set_centre(transposed(attenuation), full, groups);
+  const double scale = *std::max_element(air.total.begin(), air.total.end());
+  for (double total : air.total) per_total_.push_back(static_cast<Real>(scale / total));
   if (weights.edge.empty()) return;
   thresholds_ = weights.edge.extent(0);
   for (std::size_t e = 0; e < energies; ++e)
@@ -102,12 +115,18 @@ RayTables<Real>::RayTables(const Array<double, 2>& attenuation, const BinWeights
 }
 
 template <class Real>
-auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, std::size_t materials)
+auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const Array<double, 2>& known)
     -> Spectra {
-  if (attenuation.size() > kMaxEnergies * materials)
+  if (attenuation.extent(0) > kMaxEnergies)
     throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxEnergies) + " energies, got " +
                       std::to_string(attenuation.extent(0)) + "; raise energy_step");
+  if (known.extent(1) > kMaxKnown)
+    throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxKnown) + " known attenuators, got " +
+                      std::to_string(known.extent(1)));
   Spectra s;
+  s.energies = attenuation.extent(0);
+  s.known = known.extent(1);
+  for (double nu : known) s.known_exponent.push_back(static_cast<Real>(-nu / std::log(2.)));
   for (double mu : attenuation) {
     s.exponent.push_back(static_cast<Real>(-mu / std::log(2.)));
     s.attenuation.push_back(static_cast<Real>(mu));
@@ -138,7 +157,12 @@ void RayTables<Real>::set_centre(const Array<double, 2>& mu, const Array<double,
 
 template <class Real>
 RaySpectra<Real> RayTables<Real>::Spectra::view() const {
-  return {.energies = 0, .exponent = exponent.data(), .attenuation = attenuation.data(), .weight = weight.data()};
+  return {.energies = energies,
+          .exponent = exponent.data(),
+          .attenuation = attenuation.data(),
+          .weight = weight.data(),
+          .known = known,
+          .known_exponent = known_exponent.data()};
 }
 
 template <class Real>
@@ -148,8 +172,6 @@ RaySystem<Real> RayTables<Real>::system() const {
   s.materials = materials_;
   s.full = full_.view();
   s.coarse = coarse_.view();
-  s.full.energies = full_.weight.size() / bins_;
-  s.coarse.energies = coarse_.weight.size() / bins_;
   s.unit = unit_.data();
   s.centre = centre_.data();
   s.centre_value = centre_value_.data();
@@ -158,13 +180,14 @@ RaySystem<Real> RayTables<Real>::system() const {
   s.edge = edge_.data();
   s.per_total = per_total_.data();
   s.edge_total = air_moves_ ? edge_total_.data() : nullptr;
+  s.air_weight = air_weight_.data();
   return s;
 }
 
 template <class Real>
 std::size_t RayTables<Real>::bytes() const {
   return sizeof(Real) * (2 * full_.attenuation.size() + full_.weight.size() + 2 * coarse_.attenuation.size() +
-                         coarse_.weight.size() + edge_.size() + bins_ * (materials_ + 2));
+                         coarse_.weight.size() + edge_.size() + air_weight_.size() + bins_ * (materials_ + 2));
 }
 
 template class RayTables<float>;

@@ -18,7 +18,7 @@ class Solver {
   Solver(const RaySystem<Real>& system, const RaySettings<Real>& settings) : system_(system), settings_(settings) {}
 
   std::size_t solve(const RayData<Real>& data, std::size_t at, RaySolution<Real>& out) {
-    const I unusable = load_block<Real>(system_, data, out.fate, at, rays_);
+    const I unusable = load_block<Real, M>(system_, data, out.fate, at, rays_);
     V start[M], a[M];
     linear_start(start);
     coarse_start(start, a);
@@ -32,16 +32,34 @@ class Solver {
   }
 
  private:
+  // P_b and -d ln P_b / dA at the centre: from the table, or behind known attenuators for each ray on the coarse spectra.
+  void at_centre(V* value, V (*slope)[M]) {
+    for (std::size_t b = 0; b < system_.bins; ++b) {
+      value[b] = all<Real>(system_.centre_value[b]);
+      for (std::size_t m = 0; m < M; ++m) slope[b][m] = all<Real>(system_.centre_slope[b * M + m]);
+    }
+    if (system_.full.known == 0) return;
+    V centre[M];
+    for (std::size_t m = 0; m < M; ++m) centre[m] = all<Real>(system_.centre[m]);
+    expect<Real, M>(system_.coarse, system_.bins, rays_, centre, x_);
+    for (std::size_t b = 0; b < system_.bins; ++b) {
+      const V primary = x_.lambda[b] - rays_.background[b];
+      value[b] = primary / rays_.open[b];
+      for (std::size_t m = 0; m < M; ++m) slope[b][m] = -x_.slope[b][m] / primary;
+    }
+  }
+
   // Least squares, weighted by counts, of ln(P_b(centre) / P_b measured) against the slope at the centre.
-  void linear_start(V* a) const {
-    V matrix[kPairs<M>] = {}, right[M] = {}, change[M];
+  void linear_start(V* a) {
+    V matrix[kPairs<M>] = {}, right[M] = {}, change[M], value[kMaxBins], slope[kMaxBins][M];
+    at_centre(value, slope);
     for (std::size_t b = 0; b < system_.bins; ++b) {
       const V primary = larger(rays_.counts[b] - rays_.background[b], all<Real>(static_cast<Real>(0.3)));
-      const V h = -log<Real>(primary / (rays_.open[b] * system_.centre_value[b]));
+      const V h = -log<Real>(primary / (rays_.open[b] * value[b]));
       for (std::size_t i = 0; i < M; ++i) {
-        const V u = primary * system_.centre_slope[b * M + i];
+        const V u = primary * slope[b][i];
         right[i] += u * h;
-        for (std::size_t j = i; j < M; ++j) matrix[pair<M>(i, j)] += u * system_.centre_slope[b * M + j];
+        for (std::size_t j = i; j < M; ++j) matrix[pair<M>(i, j)] += u * slope[b][j];
       }
     }
     Factor<Real, M>(matrix).solve(right, change);

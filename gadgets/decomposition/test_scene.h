@@ -98,7 +98,7 @@ template <class Real>
 struct Rays {
   std::size_t count = 0;
   std::vector<double> truth;  // [material, ray]
-  std::vector<Real> counts, open, background, density, covariance;
+  std::vector<Real> counts, open, background, known, density, covariance;
   std::vector<std::uint8_t> fate;
 
   // `total`: open-beam counts of a ray, all bins together; areal densities uniform from `low` to `high`.
@@ -132,7 +132,10 @@ struct Rays {
       }
     }
   }
-  RayData<Real> data() const { return {count, counts.data(), open.data(), background.empty() ? nullptr : background.data()}; }
+  RayData<Real> data() const {
+    return {count, counts.data(), open.data(), background.empty() ? nullptr : background.data(),
+            known.empty() ? nullptr : known.data()};
+  }
   RaySolution<Real> solution() { return {density.data(), covariance.data(), fate.data(), 0}; }
   static std::vector<double> column(const auto& array, std::size_t count, std::size_t i) {
     std::vector<double> out;
