@@ -21,6 +21,12 @@ double angle_of(float stored, const ScanGeometry& geometry, std::uint64_t view) 
   return static_cast<float>(nominal) == stored ? nominal : static_cast<double>(stored);
 }
 
+// Likewise of a helical scan's table.
+double table_position_of(float stored, const ScanGeometry& geometry, std::uint64_t view) {
+  const double nominal = geometry.table_position(static_cast<double>(view));
+  return geometry.is_helical() && static_cast<float>(nominal) == stored ? nominal : static_cast<double>(stored);
+}
+
 std::uint64_t rotation_of(std::uint16_t stored, const ScanGeometry& geometry, std::uint64_t view) {
   const std::uint64_t nominal = view / geometry.views_per_rotation;
   return (nominal & 0xffff) == stored ? nominal : stored;
@@ -138,7 +144,7 @@ View ViewSequence::accept(const AcquisitionFields& fields) {
   view.air = fields.air();
   view.index = view.air ? air_++ : object_++;
   view.angle = view.air ? static_cast<double>(fields.user[0]) : angle_of(fields.user[0], geometry_, view.index);
-  view.table_position = static_cast<double>(fields.user[1]);
+  view.table_position = view.air ? static_cast<double>(fields.user[1]) : table_position_of(fields.user[1], geometry_, view.index);
   view.exposure = quantity_ == Quantity::counts ? static_cast<double>(fields.user[2]) : 1.0;
   view.rotation = view.air ? fields.repetition : rotation_of(fields.repetition, geometry_, view.index);
   view.time = time_of(fields);

@@ -76,6 +76,28 @@ TEST(Archive, comes_back_bit_for_bit) {
   }
 }
 
+TEST(Archive, of_a_helix_keeps_its_feed_and_the_tables_nominal_positions) {
+  const Folder folder;
+  ScanHeader h = test::small_header();
+  h.geometry.beam = Beam::cone_flat;
+  h.geometry.table_feed = -7.123456789, h.geometry.first_table_position = 101.987654321;
+  h.grid.nz = 9, h.grid.centre_z = 99.5;
+  auto views = test::small_views(h);
+  for (auto& view : views)
+    view.view.table_position = view.view.air ? 12.5 : h.geometry.table_position(static_cast<double>(view.view.index));
+  views.back().view.table_position += 0.25;  // a table that is not where the header says
+  test::write_scan(folder / "scan.h5", h, views);
+  ArchiveReader reader(folder / "scan.h5");
+  EXPECT_EQ(reader.header().geometry, h.geometry);
+  EXPECT_EQ(reader.header().grid, h.grid);
+  for (const auto& view : views) {
+    const auto message = reader.next<float>();
+    const double got = std::get<Sent<Counts<float>>>(message)->view.table_position;
+    const auto stored = static_cast<double>(static_cast<float>(view.view.table_position));
+    EXPECT_EQ(got, &view == &views.back() || view.view.air ? stored : view.view.table_position);
+  }
+}
+
 TEST(Archive, reads_in_double_what_it_reads_in_float) {
   const Folder folder;
   const ScanHeader h = test::small_header();

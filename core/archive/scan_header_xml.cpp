@@ -57,6 +57,10 @@ void add_geometry(Parameters& p, const ScanHeader& h) {
   p.number("row_offset", g.row_offset);
   p.text("first_angle_rad", number_text(g.first_angle));  // strings: ISMRMRD's own writer keeps six decimals of a double
   p.text("angle_step_rad", number_text(g.angle_step));
+  if (g.is_helical()) {
+    p.number("table_feed_mm", g.table_feed);
+    p.number("first_table_position_mm", g.first_table_position);
+  }
   const ImageGrid& i = h.grid;
   if (i.centre_x != 0 || i.centre_y != 0 || i.centre_z != 0)
     p.text("image_centre_mm", number_text(i.centre_x) + " " + number_text(i.centre_y) + " " + number_text(i.centre_z));
@@ -150,6 +154,8 @@ ScanGeometry read_geometry(const HeaderParameters& p, const std::string& where) 
     g.row_offset = p.number("row_offset");
     g.first_angle = p.number("first_angle_rad");
     g.angle_step = p.number("angle_step_rad");
+    g.table_feed = p.number("table_feed_mm", 0);
+    if (g.is_helical()) g.first_table_position = p.number("first_table_position_mm", 0);
     g.check();
   } catch (const ConfigError& error) {
     throw ArchiveError(where + ": " + error.what());

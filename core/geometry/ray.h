@@ -26,7 +26,8 @@ struct Ray {
 
 // The ray of a view at source angle `angle` [rad] to (column, row) of the detector, which may be fractional: k +- 1/2 are the
 // edges of element k. `spot` moves the focal spot along (-sin, cos) of the angle [mm]; parallel beams have none.
-// Fan and parallel rays lie in the plane of their row's slice; cone rays start at z = 0.
-Ray ray_of(const ScanGeometry& geometry, double angle, double column, double row, double spot = 0);
+// Fan and parallel rays lie in the plane of their row's slice; cone rays start at z = 0. All that in the scanner's system; the
+// ray is given in the patient's, `table_position` higher [mm].
+Ray ray_of(const ScanGeometry& geometry, double angle, double column, double row, double spot = 0, double table_position = 0);
 
 }  // namespace counterflow

@@ -87,6 +87,14 @@ TEST(Ray, of_a_fan_stays_in_its_slice_and_of_a_cone_rises_to_its_row) {
   EXPECT_EQ(arc.origin.z, 0);
 }
 
+TEST(Ray, moves_with_the_table_in_the_patients_system) {
+  for (Beam beam : {Beam::cone_arc, Beam::cone_flat, Beam::fan_arc, Beam::parallel}) {
+    const Ray still = ray_of(geometry_of(beam), 1.0, 80, 4, 0.3), moved = ray_of(geometry_of(beam), 1.0, 80, 4, 0.3, -17.5);
+    EXPECT_EQ(still.direction, moved.direction);
+    EXPECT_NEAR(norm(moved.origin - still.origin - Vector3{0, 0, -17.5}), 0, 1e-12);
+  }
+}
+
 TEST(Ray, from_a_moved_focal_spot_ends_at_the_same_place_of_the_detector) {
   const ScanGeometry g = geometry_of(Beam::fan_flat);
   const double b = 2.2;

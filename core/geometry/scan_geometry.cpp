@@ -73,10 +73,21 @@ void ScanGeometry::check() const {
           column_offset);
   require(angle_step != 0 && std::isfinite(angle_step), "an angle step other than 0 [rad]", angle_step);
   require(std::isfinite(first_angle), "a finite first angle [rad]", first_angle);
+  require(std::isfinite(table_feed), "a finite table feed [mm a turn]", table_feed);
+  require(std::isfinite(first_table_position), "a finite first table position [mm]", first_table_position);
+  if (is_helical() && beam != Beam::cone_arc && beam != Beam::cone_flat)
+    throw ConfigError("scan geometry: a moving table needs true cone rays: expected cone-arc or cone-flat, got " +
+                      std::string(beam_name(beam)));
   if (beam == Beam::parallel) return;
   require(source_to_isocenter > 0, "a positive source-to-isocenter distance [mm]", source_to_isocenter);
   require(source_to_detector > source_to_isocenter, "a source-to-detector distance beyond the isocenter [mm]",
           source_to_detector);
+}
+
+void ScanGeometry::require_standing_table(const std::string& gadget) const {
+  if (is_helical())
+    throw ConfigError(gadget + ": expected a standing table, got a helical scan (table feed " + number_text(table_feed) +
+                      " mm a turn); use HelicalReconstruction (docs/helical.md)");
 }
 
 }  // namespace counterflow

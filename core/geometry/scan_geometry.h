@@ -5,7 +5,8 @@
 // g = u_k / source_to_detector with u_k = (k - (columns-1)/2 - column_offset) column_pitch; of a flat detector tan g is
 // that. Parallel: the ray of column k runs along -(cos b, sin b) at the offset u_k along (sin b, -cos b), pitch at the
 // isocenter. Row r lies at z = (r - (rows-1)/2 - row_offset) row_pitch on the detector.
-// For fan and parallel geometries each row is a slice of its own.
+// For fan and parallel geometries each row is a slice of its own. The isocenter stands at the table's position, the patient's z:
+// 0 unless a view says otherwise; in a helical scan, of a true cone, it moves evenly.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -30,6 +31,8 @@ struct ScanGeometry {
   double column_pitch = 0, row_pitch = 0;         // at the detector, along the arc for an arc [mm]
   double column_offset = 0, row_offset = 0;       // central ray at (columns-1)/2 + offset [element]
   double first_angle = 0, angle_step = 0;         // nominal [rad]; a clockwise source has a negative step
+  double table_feed = 0;            // of the isocenter along the patient's z in a full turn, signed; 0: standing [mm]
+  double first_table_position = 0;  // nominal, of a helical scan [mm]
 
   // u of column k at the detector [mm].
   double column_position(double k) const { return (k - (static_cast<double>(columns) - 1) / 2 - column_offset) * column_pitch; }
@@ -39,6 +42,13 @@ struct ScanGeometry {
     return beam == Beam::parallel ? row_pitch : row_pitch * source_to_isocenter / source_to_detector;
   }
   bool is_fan() const { return beam == Beam::fan_arc || beam == Beam::fan_flat; }
+  bool is_helical() const { return table_feed != 0; }
+  // Feed in a full turn over the detector's height, at the isocenter.
+  double pitch() const { return std::abs(table_feed) / (static_cast<double>(rows) * slice_spacing()); }
+  // Nominal patient's z of the isocenter in an object view, which may be fractional [mm].
+  double table_position(double view) const {
+    return first_table_position + table_feed * view / static_cast<double>(views_per_rotation);
+  }
   // Fan angle of column k [rad]; 0 for parallel beams.
   double fan_angle(double k) const {
     if (beam == Beam::parallel) return 0;
@@ -53,12 +63,14 @@ struct ScanGeometry {
 
   // Throws ConfigError naming the first value that makes no sense.
   void check() const;
+  // For gadgets that know circular scans only: throws ConfigError, in the gadget's name, where the table moves.
+  void require_standing_table(const std::string& gadget) const;
 
   bool operator==(const ScanGeometry&) const = default;
 };
 
 // The image grid: voxel (i,j,k) has its centre at centre + (index - (n-1)/2) voxel_size; by default the centre of the grid is
-// the isocenter.
+// the isocenter. z is the patient's.
 struct ImageGrid {
   std::size_t nx = 0, ny = 0, nz = 1;
   double voxel_x = 1, voxel_y = 1, voxel_z = 1;     // [mm]

@@ -55,6 +55,16 @@ TEST(ScanGeometry, the_field_is_what_the_nearer_edge_sees) {
   EXPECT_NEAR(g.field_radius(), 570 * std::sin((6 - 0.75) * 1.5 / 1040), 1e-9);
 }
 
+TEST(ScanGeometry, the_table_moves_evenly_from_its_first_position) {
+  ScanGeometry g = example();
+  EXPECT_EQ(g.table_position(3), 0);
+  g.beam = Beam::cone_arc;
+  g.table_feed = -21, g.first_table_position = 4;
+  EXPECT_NEAR(g.table_position(7 * 2.5), 4 - 2.5 * 21, 1e-12);
+  EXPECT_NEAR(g.pitch(), 21 / (6 * 2.0 * 570 / 1040), 1e-12);
+  EXPECT_NO_THROW(g.check());
+}
+
 TEST(ScanGeometry, nonsense_is_named) {
   const auto message = [](auto change) -> std::string {
     ScanGeometry g = example();
@@ -71,6 +81,7 @@ TEST(ScanGeometry, nonsense_is_named) {
   EXPECT_THAT(message([](auto& g) { g.column_pitch = -1; }), testing::HasSubstr("positive column pitch [mm], got -1"));
   EXPECT_THAT(message([](auto& g) { g.angle_step = 0; }), testing::HasSubstr("angle step other than 0"));
   EXPECT_THAT(message([](auto& g) { g.source_to_detector = 500; }), testing::HasSubstr("beyond the isocenter"));
+  EXPECT_THAT(message([](auto& g) { g.table_feed = 5; }), testing::HasSubstr("expected cone-arc or cone-flat, got fan-arc"));
 }
 
 }  // namespace

@@ -30,6 +30,14 @@ TEST(FilteredBackprojectionRefuses, cone_beams) {
               HasSubstr("expected geometry fan-arc, fan-flat or parallel, got cone-flat"));
 }
 
+TEST(FilteredBackprojectionRefuses, helical_scans) {
+  ScanHeader h = kHeader;
+  h.geometry.beam = Beam::cone_arc;
+  h.geometry.table_feed = 12.5;
+  EXPECT_THAT(refusal<ConfigError>([&] { gadget<float>().begin({}, h); }),
+              HasSubstr("expected a standing table, got a helical scan (table feed 12.5 mm a turn); use HelicalReconstruction"));
+}
+
 TEST(FilteredBackprojectionRefuses, an_image_without_voxels_and_one_beyond_the_source) {
   ScanHeader h = kHeader;
   h.grid.nx = 0;

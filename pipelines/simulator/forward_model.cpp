@@ -66,7 +66,7 @@ ForwardModel::ForwardModel(const Scenario& scenario)
       counts_per_weight_(scenario.acquisition.open_beam_counts / total_of(model_.nominal())) {
   if (drift_.by_pixel()) tabulate_shifts();
   else if (!drift_.in_time()) fixed_spectra_ = spectra_at(0, false).own;
-  air_ = view(0, 0, true);
+  air_ = view(0, 0, 0, true);
 }
 
 double ForwardModel::source_angle(std::size_t view) const {
@@ -75,11 +75,13 @@ double ForwardModel::source_angle(std::size_t view) const {
 }
 
 Array<double, 3> ForwardModel::object_view(std::size_t index) const {
-  const std::size_t last = scenario_.header.geometry.views - 1;
-  return view(source_angle(index), last == 0 ? 0 : static_cast<double>(index) / static_cast<double>(last), false);
+  const ScanGeometry& g = scenario_.header.geometry;
+  const std::size_t last = g.views - 1;
+  return view(source_angle(index), g.table_position(static_cast<double>(index)),
+              last == 0 ? 0 : static_cast<double>(index) / static_cast<double>(last), false);
 }
 
-Array<double, 3> ForwardModel::view(double angle, double time, bool air) const {
+Array<double, 3> ForwardModel::view(double angle, double table_position, double time, bool air) const {
   const ScanGeometry& g = scenario_.header.geometry;
   Array<double, 3> out({model_.bins(), g.rows, g.columns});
   Workspace w(*this);
@@ -88,7 +90,7 @@ Array<double, 3> ForwardModel::view(double angle, double time, bool air) const {
   for (std::size_t column = 0; column < g.columns; ++column)
     for (std::size_t row = 0; row < g.rows; row += alike) {
       if (air) std::fill(w.transmission.begin(), w.transmission.end(), 1.0);
-      else transmit(angle, row, column, w);
+      else transmit(angle, table_position, row, column, w);
       if (drift_.by_pixel()) detect_by_pixel(row, row + alike, column, time, air, w, out);
       else detect_alike(row, row + alike, column, spectra, w, out);
     }
@@ -101,7 +103,7 @@ Array<double, 3> ForwardModel::view(double angle, double time, bool air) const {
   return out;
 }
 
-void ForwardModel::transmit(double angle, std::size_t row, std::size_t column, Workspace& w) const {
+void ForwardModel::transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const {
   const Sampling& s = scenario_.sampling;
   const std::int64_t row_rays = shared_rows_ ? 1 : s.row_rays;
   const double weight = 1 / static_cast<double>(s.column_rays * row_rays * s.spot_rays);
@@ -110,8 +112,9 @@ void ForwardModel::transmit(double angle, std::size_t row, std::size_t column, W
   for (std::int64_t p = 0; p < s.spot_rays; ++p)
     for (std::int64_t i = 0; i < row_rays; ++i)
       for (std::int64_t j = 0; j < s.column_rays; ++j) {
-        const Ray ray = ray_of(scenario_.header.geometry, angle, static_cast<double>(column) + cell(j, s.column_rays, 1),
-                               static_cast<double>(row) + cell(i, row_rays, 1), cell(p, s.spot_rays, s.spot_width));
+        const Ray ray =
+            ray_of(scenario_.header.geometry, angle, static_cast<double>(column) + cell(j, s.column_rays, 1),
+                   static_cast<double>(row) + cell(i, row_rays, 1), cell(p, s.spot_rays, s.spot_width), table_position);
         scenario_.phantom.painting.integrate(ray, w.ray, w.areal);
         w.present.clear();
         for (std::size_t m = 0; m < w.areal.size(); ++m)

@@ -32,8 +32,8 @@ class ForwardModel {
   struct Workspace;
   struct Spectra;  // what detects a view: spectra of the bins of each module, or of thresholds as polynomials of the shift
 
-  Array<double, 3> view(double angle, double time, bool air) const;
-  void transmit(double angle, std::size_t row, std::size_t column, Workspace& w) const;
+  Array<double, 3> view(double angle, double table_position, double time, bool air) const;
+  void transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const;
   Spectra spectra_at(double time, bool air) const;
   void tabulate_shifts();
   // Pixels [first_row, last_row) of a column that saw the transmission in the workspace.

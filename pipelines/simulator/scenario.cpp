@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/geometry/helix.h"
 #include "core/physics/material.h"
 #include "core/physics/tube.h"
 
@@ -60,6 +61,7 @@ ScanGeometry parse_geometry(const XmlElement& element) {
   std::string beam = "fan-arc";
   std::int64_t columns = 0, rows = 1, views = 0, per_rotation = 0;
   bool clockwise = false;
+  double pitch = 0;
   read_attributes(element, [&](PropertyVisitor& v) {
     v("beam", beam,
       {.text = "shape of beam and detector", .choices = {"fan-arc", "fan-flat", "parallel", "cone-arc", "cone-flat"}});
@@ -75,6 +77,9 @@ ScanGeometry parse_geometry(const XmlElement& element) {
     v("row_offset", g.row_offset, {.unit = "element", .text = "central ray at (rows-1)/2 + offset"});
     v("first_angle", g.first_angle, {.unit = "rad", .text = "of the source in the first view, from +x to +y"});
     v("clockwise", clockwise, {.text = "whether the source turns clockwise seen from +z"});
+    v("pitch", pitch, {.text = "helical: table feed in a turn over the detector's height at the isocenter, signed"});
+    v("table_feed", g.table_feed, {.unit = "mm", .text = "helical, instead of pitch: in a turn, along the patient's z, signed"});
+    v("first_table_position", g.first_table_position, {.unit = "mm", .text = "helical; default: the scan's middle is at z = 0"});
   });
   g.beam = beam_of(beam);
   g.columns = size_of(columns);
@@ -86,7 +91,11 @@ ScanGeometry parse_geometry(const XmlElement& element) {
     g.angle_step = (clockwise ? -2 : 2) * std::numbers::pi / static_cast<double>(g.views_per_rotation);
   if (g.beam == Beam::parallel && (g.source_to_isocenter != 0 || g.source_to_detector != 0))
     refuse(element, "a parallel beam has no source distances: leave out source_to_isocenter and source_to_detector");
+  if (pitch != 0 && g.table_feed != 0) refuse(element, "expected pitch or table_feed, got both");
+  if (pitch != 0) g.table_feed = pitch * static_cast<double>(g.rows) * g.slice_spacing();
   at(element, [&] { g.check(); });
+  if (g.is_helical() && !element.attributes.contains("first_table_position"))
+    g.first_table_position = -g.table_feed * (static_cast<double>(g.views) - 1) / static_cast<double>(g.views_per_rotation) / 2;
   return g;
 }
 
@@ -203,6 +212,22 @@ void parse_scatter(const XmlElement& root, std::size_t bins, std::vector<double>
            "expected one fraction or one a bin (" + std::to_string(bins) + "), got " + std::to_string(scatter.size()));
 }
 
+// By default, of a helical scan, all complete slices.
+void place_slices(const XmlElement& root, const ScanGeometry& geometry, ImageGrid& grid) {
+  const XmlElement* image = root.child("image");
+  const double corner = std::hypot(static_cast<double>(grid.nx) * grid.voxel_x, static_cast<double>(grid.ny) * grid.voxel_y) / 2;
+  const HelixRange range =
+      at(*root.child("geometry"), [&] { return complete_slices(geometry, std::min(geometry.field_radius(), corner)); });
+  grid.centre_z = (range.low + range.high) / 2;
+  if (image && image->attributes.contains("nz")) return;
+  const double slices = std::floor((range.high - range.low) / grid.voxel_z * (1 + 1e-12)) + 1;
+  if (!(slices >= 1 && slices <= kMostElements))
+    refuse(*root.child("geometry"),
+           "expected 1 to 65535 complete slices, but the views complete those from z = " + number_text(range.low) + " to " +
+               number_text(range.high) + " mm; ask for more views, or say nz and thickness in <image>");
+  grid.nz = static_cast<std::size_t>(slices);
+}
+
 // By default the square about the field that every view sees, in 512 x 512 voxels, one slice a row.
 ImageGrid parse_image(const XmlElement& root, const ScanGeometry& geometry) {
   const auto rows = static_cast<std::int64_t>(geometry.rows);
@@ -211,7 +236,10 @@ ImageGrid parse_image(const XmlElement& root, const ScanGeometry& geometry) {
   read_element(root, "image", [&](PropertyVisitor& v) {
     v("nx", nx, {.text = "voxels along x", .min = 1, .max = kMostElements});
     v("ny", ny, {.text = "voxels along y; default: nx", .min = 1, .max = kMostElements});
-    v("nz", nz, {.text = "slices; cone beams only; default: rows", .min = 1, .max = kMostElements});
+    v("nz", nz,
+      {.text = "slices; cone beams only; default: rows, or all complete slices of a helical scan",
+       .min = 1,
+       .max = kMostElements});
     v("voxel", voxel, {.unit = "mm", .text = "size along x and y; default: the field of view over nx", .min = 1e-6, .max = 1e4});
     v("thickness", thickness,
       {.unit = "mm",
@@ -228,6 +256,7 @@ ImageGrid parse_image(const XmlElement& root, const ScanGeometry& geometry) {
   grid.nz = size_of(nz);
   grid.voxel_x = grid.voxel_y = voxel > 0 ? voxel : 2 * geometry.field_radius() / static_cast<double>(grid.nx);
   grid.voxel_z = thickness;
+  if (geometry.is_helical()) place_slices(root, geometry, grid);
   return grid;
 }
 

@@ -5,6 +5,8 @@
 
 #include <numbers>
 
+#include "core/geometry/helix.h"
+
 namespace counterflow {
 namespace {
 
@@ -24,13 +26,17 @@ Scenario parsed(const std::string& content) {
 // Line 2 is the geometry, 3 the tube, 4 the detector, 5 the phantom, 6 what is added.
 Scenario with(const std::string& more) { return parsed(kGeometry + kTube + kDetector + kPhantom + more); }
 
-std::string refusal(const std::string& content) {
+template <class Call>
+std::string refusal_of(Call&& call) {
   try {
-    parsed(content);
+    call();
   } catch (const ConfigError& error) {
     return error.what();
   }
   return "";
+}
+std::string refusal(const std::string& content) {
+  return refusal_of([&] { parsed(content); });
 }
 std::string refusal_with(const std::string& more) { return refusal(kGeometry + kTube + kDetector + kPhantom + more); }
 std::string refusal_of_phantom(const std::string& phantom) { return refusal(kGeometry + kTube + kDetector + phantom); }
@@ -56,6 +62,32 @@ TEST(Scenario, says_what_the_header_will_say) {
   EXPECT_EQ(s.acquisition.seed, 12);
   EXPECT_EQ(s.truth.materials, (std::vector<std::string>{"water", "calcium"}));
   EXPECT_FALSE(s.header.system.open_beam_counts.has_value());
+}
+
+TEST(Scenario, of_a_helix_has_its_middle_at_zero_and_all_complete_slices) {
+  const auto helix = [](const std::string& more, const std::string& image = "", const std::string& views = "96") {
+    return parsed(
+        "<geometry beam='cone-arc' columns='20' rows='8' views_per_rotation='24' source_to_isocenter='500'"
+        " source_to_detector='900' column_pitch='9' row_pitch='2' views='" +
+        views + "' " + more + "/>\n" + kTube + kDetector + kPhantom + image);
+  };
+  const ScanHeader h = helix("pitch='-0.9'").header;
+  EXPECT_NEAR(h.geometry.table_feed, -0.9 * 8 * 2 * 500 / 900, 1e-12);
+  EXPECT_NEAR(h.geometry.table_position(95.0 / 2), 0, 1e-12);
+  const HelixRange range = complete_slices(h.geometry, h.geometry.field_radius());
+  EXPECT_NEAR(h.grid.centre_z, 0, 1e-12);
+  EXPECT_GE(h.grid.z(0), range.low - 1e-9);
+  EXPECT_LT(h.grid.z(-1), range.low);
+  EXPECT_GT(h.grid.nz, 10u);
+  EXPECT_EQ(helix("table_feed='7' first_table_position='3'").header.geometry.first_table_position, 3);
+  EXPECT_EQ(helix("pitch='1'", "<image nz='3' thickness='2'/>").header.grid.nz, 3u);
+  EXPECT_THAT(refusal_of([&] { helix("table_feed='7' pitch='1'"); }), HasSubstr("got both"));
+  EXPECT_THAT(refusal_of([&] { helix("pitch='9'"); }), HasSubstr("leaves gaps between the turns: expected at most 1."));
+  EXPECT_THAT(refusal_of([&] { helix("pitch='1.86'", "", "18"); }), HasSubstr("ask for more views"));
+  EXPECT_THAT(refusal("<geometry pitch='1' columns='20' views='9' source_to_isocenter='500' source_to_detector='900'"
+                      " column_pitch='4'/>\n" +
+                      kTube + kDetector + kPhantom),
+              HasSubstr("true cone rays"));
 }
 
 TEST(Scenario, without_air_views_the_header_has_the_open_beam) {

@@ -76,6 +76,7 @@ Counts<float> SimulatedScan::view(std::size_t index) const {
   out.view.air = air;
   out.view.index = air ? index : index - air_views();
   out.view.angle = air ? g.first_angle : model_->source_angle(out.view.index);
+  out.view.table_position = g.table_position(air ? 0 : static_cast<double>(out.view.index));
   out.view.exposure = air ? a.air_exposure : a.exposure;
   out.view.time = static_cast<double>(index) * a.rotation_time / static_cast<double>(g.views_per_rotation);
   out.view.rotation = air ? 0 : out.view.index / g.views_per_rotation;

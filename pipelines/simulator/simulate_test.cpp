@@ -267,6 +267,38 @@ TEST(Simulation, noise_is_integer_and_has_the_variance_of_poisson) {
   EXPECT_NEAR(chi / n, 1, 5 * std::sqrt(2 / n));
 }
 
+TEST(Simulation, of_a_helix_sees_the_body_from_the_tables_position) {
+  Parts p;
+  p.beam = "beam='cone-flat' pitch='1.1' source_to_isocenter='500' source_to_detector='900'";
+  p.detector = "columns='24' rows='6' column_pitch='8' row_pitch='8'";
+  p.views = "views='24' views_per_rotation='8'";
+  p.phantom = "<phantom><ellipsoid x='20' y='-11' z='9' rx='30' ry='26' rz='21' material='water'/></phantom>";
+  const SimulatedScan scan = scan_of(p);
+  const ScanHeader& h = scan.scenario().header;
+  const CountsModel model(h.system, {"water"}, 1.0);
+  const Shape body = Shape::ellipsoid({20, -11, 9}, {30, 26, 21});
+  std::size_t hits = 0;
+  for (std::size_t v = 0; v < 24; ++v) {
+    const Counts<float> view = scan.view(scan.air_views() + v);
+    const double table = 1.1 * 6 * 8 * 500 / 900 * (static_cast<double>(v) - 11.5) / 8;
+    ASSERT_NEAR(view.view.table_position, table, 1e-12);
+    for (std::size_t r = 0; r < 6; ++r)
+      for (std::size_t c = 0; c < 24; ++c) {
+        const Ray ray = ray_of(h.geometry, view.view.angle, static_cast<double>(c), static_cast<double>(r));
+        const double water = 0.1 * body.chord({ray.origin + Vector3{0, 0, table}, ray.direction}).length();
+        hits += water > 0;
+        double sum = 0, open = 0;
+        for (std::size_t b = 0; b < 3; ++b)
+          for (std::size_t e = 0; e < model.energies().size(); ++e) {
+            open += model.nominal().weight(b, e);
+            if (b == 1) sum += model.nominal().weight(b, e) * std::exp(-model.attenuation()(0, e) * water);
+          }
+        ASSERT_NEAR(view.counts(1, r, c), 1e5 * sum / open, 1e-6 * 1e5 * sum / open);
+      }
+  }
+  EXPECT_GT(hits, 50u);
+}
+
 TEST(Simulation, a_body_that_ends_along_z_is_seen_by_its_rows_alone) {
   Parts p;
   p.phantom = "<phantom><cylinder rx='40' half_length='3' material='water'/></phantom>";

@@ -23,7 +23,8 @@ double depth_of(const Scenario& scenario) {
     const double angle = std::numbers::pi * static_cast<double>(k) / kDirections;
     const Vector3 way{std::cos(angle), std::sin(angle), 0};
     std::fill(areal_density.begin(), areal_density.end(), 0.0);
-    scenario.phantom.painting.integrate({{-reach * way.x, -reach * way.y, 0}, way}, workspace, areal_density);
+    scenario.phantom.painting.integrate({{-reach * way.x, -reach * way.y, scenario.header.grid.centre_z}, way}, workspace,
+                                        areal_density);
     sum += std::accumulate(areal_density.begin(), areal_density.end(), 0.0);
   }
   return 10 * sum / kDirections;
