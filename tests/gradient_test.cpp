@@ -195,6 +195,7 @@ void check_chain(const std::string& file, bool line_integrals) {
 
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
+TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }
 TEST(WholeChainGradient, line_integral_images_agree_with_differences) { check_chain("line_integrals_fbp.xml", true); }
 TEST(WholeChainGradient, dual_energy_images_agree_with_differences) { check_chain("dual_energy.xml", true); }
