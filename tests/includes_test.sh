@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Dependencies point one way: message < gadget < chain < engine < server; physics and geometry depend on nothing but arrays and
-# small things; a gadget sees message, gadget, physics and geometry. Checked on the #include lines of every source.
+# small things; a gadget sees message, gadget, physics, geometry and reconstruction. Checked on the #include lines of every source.
 # includes_test.sh SOURCE_DIR; with --self-test it must find the faults of a made-up tree.
 set -euo pipefail
 
@@ -10,6 +10,7 @@ allowed() {
     core) echo "core/geometry/ core/physics/" ;;  # tests of core's own headers only
     core/geometry) echo "core/geometry/" ;;
     core/physics) echo "core/physics/" ;;
+    core/reconstruction) echo "core/reconstruction/ core/gadget/ core/message/ core/geometry/ core/physics/" ;;
     core/message) echo "core/message/ core/geometry/ core/physics/" ;;
     core/gadget) echo "core/gadget/ core/message/ core/geometry/ core/physics/" ;;
     core/xml) echo "core/xml/ core/gadget/" ;;
@@ -18,7 +19,7 @@ allowed() {
     core/archive) echo "core/archive/ core/xml/ core/gadget/ core/message/ core/geometry/ core/physics/" ;;
     core/server) echo "core/" ;;
     core/testing) echo "core/testing/ core/gadget/ core/message/ core/geometry/ core/physics/" ;;
-    gadgets/*) echo "$1/ core/gadget/ core/message/ core/geometry/ core/physics/" ;;
+    gadgets/*) echo "$1/ core/reconstruction/ core/gadget/ core/message/ core/geometry/ core/physics/" ;;
     pipelines/*) echo "core/ gadgets/ $1/ pipelines/simulator/" ;;
     tests | tests/*) echo "core/ gadgets/ pipelines/ tests/" ;;
     *) echo "" ;;

@@ -202,8 +202,7 @@ ImageGrid read_grid(const HeaderParameters& p, const XmlElement& encoding, const
   grid.voxel_x = s.length[0] / static_cast<double>(s.n[0]);
   grid.voxel_y = s.length[1] / static_cast<double>(s.n[1]);
   grid.voxel_z = s.length[2] / static_cast<double>(s.n[2]);
-  const bool cone = g.beam == Beam::cone_arc || g.beam == Beam::cone_flat;
-  if (!cone && (grid.nz == 1 || grid.nz == g.rows)) {  // one slice a row
+  if (!g.is_cone() && (grid.nz == 1 || grid.nz == g.rows)) {  // one slice a row
     grid.nz = g.rows;
     grid.voxel_z = g.slice_spacing();
   }

@@ -16,8 +16,7 @@ Ray ray_of(const ScanGeometry& geometry, double angle, double column, double row
   const double fan = geometry.fan_angle(column), cos_fan = std::cos(fan), sin_fan = std::sin(fan);
   // -(cos, sin) turned by the fan angle, counter-clockwise.
   const Vector3 towards{-c * cos_fan + s * sin_fan, -c * sin_fan - s * cos_fan, 0};
-  const bool flat = geometry.beam == Beam::fan_flat || geometry.beam == Beam::cone_flat;
-  const double reach = flat ? geometry.source_to_detector / cos_fan : geometry.source_to_detector;
+  const double reach = geometry.is_arc() ? geometry.source_to_detector : geometry.source_to_detector / cos_fan;
   const Vector3 source{distance * c, distance * s, 0};
   Vector3 origin = source + Vector3{-spot * s, spot * c, 0};
   Vector3 target = source + reach * towards;

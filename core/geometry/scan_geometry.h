@@ -42,6 +42,8 @@ struct ScanGeometry {
     return beam == Beam::parallel ? row_pitch : row_pitch * source_to_isocenter / source_to_detector;
   }
   bool is_fan() const { return beam == Beam::fan_arc || beam == Beam::fan_flat; }
+  bool is_cone() const { return beam == Beam::cone_arc || beam == Beam::cone_flat; }
+  bool is_arc() const { return beam == Beam::fan_arc || beam == Beam::cone_arc; }
   bool is_helical() const { return table_feed != 0; }
   // Feed in a full turn over the detector's height, at the isocenter.
   double pitch() const { return std::abs(table_feed) / (static_cast<double>(rows) * slice_spacing()); }
@@ -53,7 +55,7 @@ struct ScanGeometry {
   double fan_angle(double k) const {
     if (beam == Beam::parallel) return 0;
     const double t = column_position(k) / source_to_detector;
-    return beam == Beam::fan_arc || beam == Beam::cone_arc ? t : std::atan(t);
+    return is_arc() ? t : std::atan(t);
   }
   // Radius about the isocenter that every view sees [mm].
   double field_radius() const;

@@ -3,52 +3,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/reconstruction/messages.h"
+
 namespace counterflow {
 namespace {
 
-std::string at_view(const View& view) { return "FilteredBackprojection: view " + std::to_string(view.index) + ": "; }
-
-template <std::size_t N>
-std::string shape_text(const std::array<std::size_t, N>& shape) {
-  std::string text;
-  for (std::size_t extent : shape) text += (text.empty() ? "[" : ",") + std::to_string(extent);
-  return text + "]";
-}
-
-std::shared_ptr<const Channels> image_channels(const View& view, const std::shared_ptr<const Channels>& of_rows) {
-  if (!of_rows) throw DataError(at_view(view) + "path lengths must say what their channels are (PathLengths::channels)");
-  if (of_rows->quantity == "line_integral") return std::make_shared<Channels>(Channels{"attenuation", "1/cm", of_rows->names});
-  return std::make_shared<Channels>(Channels{"density", "g/cm^3", of_rows->names});
-}
-
-template <class Real>
-bool finite(std::span<const Real> values) {
-  Real sum = 0;
-  for (Real v : values) sum += v - v;  // 0, or NaN
-  return sum == 0;
-}
-
 // Place of the variance of channel c in the upper triangle by rows of an n x n matrix.
 std::size_t diagonal(std::size_t c, std::size_t n) { return c * n - c * (c - 1) / 2; }
-
-template <class Real>
-void check(const fbp::Reconstruction<Real>& reconstruction, std::size_t channels, const PathLengths<Real>& x) {
-  const auto& g = reconstruction.geometry();
-  const std::array<std::size_t, 3> expected{channels, g.rows, g.columns};
-  if (x.areal_density.shape() != expected || channels == 0)
-    throw DataError(at_view(x.view) + "expected path lengths [channel,row,column] = " + shape_text(expected) + ", got " +
-                    shape_text(x.areal_density.shape()));
-  if (!finite<Real>(x.areal_density.values()))
-    throw DataError(at_view(x.view) + "expected finite path lengths, got NaN or infinity; the gadget before must give every ray" +
-                    " a value");
-}
 
 // Makes room at the first view, whose channels rule.
 template <class Real>
 void open(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
   const std::size_t channels = x.areal_density.extent(0);
   const auto& r = *state.reconstruction;
-  state.channels = image_channels(x.view, x.channels);
+  state.channels = fbp::image_channels(x.view, x.channels);
   state.image = r.zero_volume(channels);
   const std::array<std::size_t, 3> shape{fbp::Batch<Real>::kViews, r.slices_and_channels(channels), r.geometry().columns};
   state.batch.rows = Array<Real, 3>(shape);
@@ -63,8 +31,9 @@ void keep_variance(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
   const std::size_t channels = x.areal_density.extent(0), pairs = channels * (channels + 1) / 2;
   const std::array<std::size_t, 3> expected{pairs, x.areal_density.extent(1), x.areal_density.extent(2)};
   if (x.covariance.shape() != expected)
-    throw DataError(at_view(x.view) + "noise=\"true\" expected a covariance [pair,row,column] = " + shape_text(expected) +
-                    ", got " + (x.covariance.empty() ? "none" : shape_text(x.covariance.shape())) +
+    throw DataError(fbp::at_view(x.view) +
+                    "noise=\"true\" expected a covariance [pair,row,column] = " + fbp::shape_text(expected) + ", got " +
+                    (x.covariance.empty() ? "none" : fbp::shape_text(x.covariance.shape())) +
                     "; set covariance=\"true\" on the decomposition");
   auto to = state.batch.variance.block(state.batch.angles.size()).begin();
   for (std::size_t c = 0; c < channels; ++c) {
@@ -91,14 +60,8 @@ Array<Real, 4> noise_of(const fbp::Accumulator<Real>& state, std::size_t slice) 
 
 template <class Real>
 void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
-  visit("window", window_, {.unit = "", .text = "window on the ramp filter", .choices = fbp::windows()});
-  visit("cutoff", cutoff_,
-        {.unit = "1", .text = "frequency where the window ends, of the detector's Nyquist frequency", .min = 0.01, .max = 1});
-  visit("nx", nx_, {.unit = "1", .text = "voxels along x; 0: as the header asks", .min = 0, .max = 65536});
-  visit("ny", ny_, {.unit = "1", .text = "voxels along y; 0: as the header asks", .min = 0, .max = 65536});
-  visit("voxel", voxel_, {.unit = "mm", .text = "voxel size in x and y; 0: as the header asks", .min = 0});
-  visit("centre_x", centre_x_, {.unit = "mm", .text = "x of the image's centre from the isocenter"});
-  visit("centre_y", centre_y_, {.unit = "mm", .text = "y of the image's centre from the isocenter"});
+  properties_.describe_filter(visit);
+  properties_.describe_slice(visit);
   visit("noise", noise_,
         {.unit = "", .text = "also give the standard deviation of each voxel, from the covariance of the path lengths"});
 }
@@ -106,12 +69,7 @@ void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
 template <class Real>
 ImageGrid FilteredBackprojection<Real>::grid(const ScanHeader& header) const {
   const ScanGeometry& g = header.geometry;
-  ImageGrid grid = header.grid;
-  if (nx_ > 0) grid.nx = static_cast<std::size_t>(nx_);
-  if (ny_ > 0) grid.ny = static_cast<std::size_t>(ny_);
-  if (voxel_ > 0) grid.voxel_x = grid.voxel_y = voxel_;
-  if (centre_x_ != 0) grid.centre_x = centre_x_;
-  if (centre_y_ != 0) grid.centre_y = centre_y_;
+  ImageGrid grid = properties_.grid(header.grid);
   grid.nz = g.rows;
   grid.voxel_z = g.slice_spacing();
   grid.centre_z = -g.row_offset * g.slice_spacing();
@@ -131,23 +89,12 @@ typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin
   g.check();
   g.require_standing_table("FilteredBackprojection");
   if (!g.is_fan() && g.beam != Beam::parallel)
-    throw ConfigError("FilteredBackprojection: expected geometry fan-arc, fan-flat or parallel, got " +
-                      std::string(beam_name(g.beam)) + "; a narrow cone may be declared as a fan, each row a slice");
+    throw ConfigError("expected geometry fan-arc, fan-flat or parallel, got " + std::string(beam_name(g.beam)) +
+                      "; a narrow cone may be declared as a fan, each row a slice");
   const ImageGrid grid = this->grid(header);
-  if (grid.nx == 0 || grid.ny == 0 || !(grid.voxel_x > 0) || !(grid.voxel_y > 0))
-    throw ConfigError("FilteredBackprojection: expected an image of at least one voxel, got " + std::to_string(grid.nx) + " x " +
-                      std::to_string(grid.ny) + "; set nx, ny and voxel");
-  const double last_x = static_cast<double>(grid.nx) - 1, last_y = static_cast<double>(grid.ny) - 1;
-  const double reach = std::hypot(std::max(std::abs(grid.x(0)), std::abs(grid.x(last_x))),
-                                  std::max(std::abs(grid.y(0)), std::abs(grid.y(last_y))));
-  if (g.is_fan() && reach >= 0.99 * g.source_to_isocenter)
-    throw ConfigError("FilteredBackprojection: expected an image within the source's circle of radius " +
-                      number_text(g.source_to_isocenter) + " mm, got one that reaches to " + number_text(reach) +
-                      " mm; make nx, ny or voxel smaller");
+  fbp::check_grid(grid, g);
   State state;
-  fbp::FilterSettings filter;
-  filter.window = window_;
-  filter.cutoff = cutoff_;
+  fbp::FilterSettings filter = properties_.filter();
   filter.variance = noise_;
   state.reconstruction = std::make_shared<const fbp::Reconstruction<Real>>(g, grid, filter);
   if (noise_) state.variance.emplace();
@@ -168,7 +115,7 @@ Footprint FilteredBackprojection<Real>::footprint(const ScanHeader& header) cons
 template <class Real>
 void FilteredBackprojection<Real>::add(const Params&, State& state, const In& x) const {
   const std::size_t channels = state.views == 0 ? x.areal_density.extent(0) : state.image.channels;
-  check(*state.reconstruction, channels, x);
+  fbp::check_path_lengths(state.reconstruction->geometry(), channels, x);
   if (state.views == 0) open(state, x);
   if (state.variance) keep_variance(state, x);
   auto to = state.batch.rows.block(state.batch.angles.size());
@@ -183,7 +130,7 @@ template <class Real>
 void FilteredBackprojection<Real>::end(const Params&, State& state, const std::function<void(Out)>& emit) const {
   const ScanGeometry& g = state.reconstruction->geometry();
   if (state.views != g.views)
-    throw DataError("FilteredBackprojection: expected " + std::to_string(g.views) + " views, got " + std::to_string(state.views) +
+    throw DataError("expected " + std::to_string(g.views) + " views, got " + std::to_string(state.views) +
                     "; the scan ended early or the header's number of views is wrong");
   flush(state);
   for (std::size_t slice = 0; slice < g.rows; ++slice)
@@ -218,8 +165,8 @@ typename FilteredBackprojection<Real>::Cotangent FilteredBackprojection<Real>::a
     const auto& shape = bar->value.shape();
     if (z.channels == 0) z = r.zero_volume(shape[0]);
     if (shape[0] != z.channels || shape[2] != r.grid().ny || shape[3] != r.grid().nx || bar->slice + shape[1] > r.geometry().rows)
-      throw DataError("FilteredBackprojection: a cotangent of shape " + shape_text(shape) + " for slice " +
-                      std::to_string(bar->slice) + " is not that of an image it gave");
+      throw DataError("a cotangent of shape " + fbp::shape_text(shape) + " for slice " + std::to_string(bar->slice) +
+                      " is not that of an image it gave");
     r.set_slices(bar->value, bar->slice, z);
   }
   return z;
@@ -235,7 +182,7 @@ typename FilteredBackprojection<Real>::In FilteredBackprojection<Real>::adjoint(
     bar.areal_density = Array<Real, 3>(x.areal_density.shape());
     return bar;
   }
-  check(*state.reconstruction, z.channels, x);
+  fbp::check_path_lengths(state.reconstruction->geometry(), z.channels, x);
   bar.areal_density = state.reconstruction->transpose(x.view.angle, z);
   return bar;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/gadget/forms.h"
+#include "core/reconstruction/image_properties.h"
 #include "gadgets/fbp/reconstruction.h"
 
 namespace counterflow {
@@ -43,11 +44,7 @@ class FilteredBackprojection {
  private:
   ImageGrid grid(const ScanHeader& header) const;
 
-  std::string window_ = "hann";
-  double cutoff_ = 1;
-  std::int64_t nx_ = 0, ny_ = 0;
-  double voxel_ = 0;
-  double centre_x_ = 0, centre_y_ = 0;
+  fbp::ImageProperties properties_;
   bool noise_ = false;
 };
 

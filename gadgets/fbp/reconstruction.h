@@ -8,9 +8,9 @@
 
 #include "core/message/message.h"
 #include "core/message/scan_header.h"
+#include "core/reconstruction/ramp_filter.h"
+#include "core/reconstruction/scan_weights.h"
 #include "gadgets/fbp/backprojection_kernel.h"
-#include "gadgets/fbp/ramp_filter.h"
-#include "gadgets/fbp/scan_weights.h"
 
 namespace counterflow::fbp {
 

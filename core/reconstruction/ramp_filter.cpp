@@ -1,4 +1,4 @@
-#include "gadgets/fbp/ramp_filter.h"
+#include "core/reconstruction/ramp_filter.h"
 
 #include <algorithm>
 #include <cmath>

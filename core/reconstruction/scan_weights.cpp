@@ -1,4 +1,4 @@
-#include "gadgets/fbp/scan_weights.h"
+#include "core/reconstruction/scan_weights.h"
 
 #include <algorithm>
 #include <cmath>
@@ -26,8 +26,8 @@ Redundancy::Redundancy(const ScanGeometry& g) : range_(static_cast<double>(g.vie
   const double period = g.beam == Beam::parallel ? kPi : 2 * kPi;
   const double needed = kPi + 2 * largest_fan_angle(g);
   if (range_ < needed - 2 * slack)
-    throw ConfigError("FilteredBackprojection: expected views over at least " + degrees(needed) + " (180 + the fan), got " +
-                      std::to_string(g.views) + " views over " + degrees(range_) + "; scan further, or crop the detector");
+    throw ConfigError("expected views over at least " + degrees(needed) + " (180 + the fan), got " + std::to_string(g.views) +
+                      " views over " + degrees(range_) + "; scan further, or crop the detector");
   periods_ = std::floor((range_ + slack) / period);
   excess_ = range_ - periods_ * period;
   if (std::abs(excess_) <= slack) excess_ = 0;
@@ -50,8 +50,8 @@ ScanWeights::ScanWeights(const ScanGeometry& g)
   for (std::size_t k = 0; k < g.columns; ++k) {
     fan_angle_[k] = g.fan_angle(static_cast<double>(k));
     double w = kCmInMm * std::abs(step_) * std::cos(fan_angle_[k]) / g.column_pitch;  // parallel: cos 0
-    if (g.beam == Beam::fan_arc) w *= g.source_to_isocenter * g.source_to_detector;
-    if (g.beam == Beam::fan_flat) w *= g.source_to_detector / g.source_to_isocenter;
+    if (g.is_arc()) w *= g.source_to_isocenter * g.source_to_detector;
+    else if (g.beam != Beam::parallel) w *= g.source_to_detector / g.source_to_isocenter;
     column_weight_[k] = w;
   }
 }
@@ -61,7 +61,7 @@ void ScanWeights::of_view(double angle, std::span<double> weights) const {
   const double alpha = sense * (angle - first_angle_) + step / 2;
   const bool inside = alpha > -step && alpha < redundancy_.range() + step;
   if (!std::isfinite(angle) || (!redundancy_.uniform() && !inside))
-    throw DataError("FilteredBackprojection: expected a view between " + number_text(first_angle_) + " and " +
+    throw DataError("expected a view between " + number_text(first_angle_) + " and " +
                     number_text(first_angle_ + sense * redundancy_.range()) + " rad, got one at " + number_text(angle) +
                     "; first_angle_rad and angle_step_rad of the header must describe the scan");
   for (std::size_t k = 0; k < weights.size(); ++k) weights[k] = column_weight_[k] * redundancy_(alpha, sense * fan_angle_[k]);

@@ -35,6 +35,7 @@ class Redundancy {
 //   arc       10 |step| share R cos g / dg          dg = pitch / source_to_detector [rad]
 //   flat      10 |step| share cos g / ds            ds = pitch R / source_to_detector, the spacing at the isocenter [mm]
 //   parallel  10 |step| share / pitch
+// Cones as fans: what a row's angle adds (cos of the cone angle) is left to the caller.
 // 10 mm a cm: g/cm^2 become g/cm^3, line integrals become 1/cm.
 class ScanWeights {
  public:
