@@ -155,6 +155,15 @@ TEST(Command, writes_nothing_of_a_scan_whose_last_view_is_damaged) {
   EXPECT_THAT(to_pipe.text, StartsWith("counterflow: "));  // the error alone: not a byte of a header or an image before it
 }
 
+TEST(Command, dicom_goes_into_a_folder_and_patients_into_dicom) {
+  const std::string scan = " " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml " + scan_with(4000).string();
+  EXPECT_THAT(run("run" + scan + " --dicom -o -").text, HasSubstr("--dicom writes a folder"));
+  const auto patient = run("run" + scan + " -o images.h5 --patient-name Doe");
+  EXPECT_EQ(patient.code, 2);
+  EXPECT_THAT(patient.text, HasSubstr("--dicom"));
+  EXPECT_THAT(run("run" + scan + " --dicom -o /proc/dicom").text, StartsWith("counterflow: /proc/dicom: cannot be written: "));
+}
+
 TEST(Command, finds_the_plugins_that_were_built_with_it) {
   const auto result = run("describe");
   EXPECT_EQ(result.code, 0) << result.text;

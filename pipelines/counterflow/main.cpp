@@ -101,7 +101,13 @@ void add_run(Command& c) {
   path_option(sub, "CHAIN", o->chain, "Chain, XML")->required();
   sub->add_option("SCAN", o->input, "Scan archive, or - for standard input")->required();
   sub->add_option("-o,--output", o->output, "Images to write, or - for standard output (the default where SCAN is -)");
-  sub->callback([&c, o] {
+  const auto dicom = std::make_shared<DicomOptions>();
+  const auto* flag =
+      sub->add_flag("--dicom")->description("Write a folder of DICOM CT images, one series a channel, instead of a file");
+  sub->add_option("--patient-name", dicom->patient_name, "Of the DICOM images")->needs("--dicom")->capture_default_str();
+  sub->add_option("--patient-id", dicom->patient_id, "Of the DICOM images")->needs("--dicom")->capture_default_str();
+  sub->callback([&c, o, dicom, flag] {
+    if (flag->count() > 0) o->dicom = *dicom;
     if (o->output.empty() && o->input == "-") o->output = "-";
     if (o->output.empty()) throw CLI::RequiredError("--output");
     c.action = [&c, o] { run(*o, c.common, std::cout); };

@@ -37,13 +37,14 @@ void run(const RunOptions& options, const CommonOptions& common, std::ostream& o
   Workers workers(common.threads);
   workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
   ScanRun<float> run(chain, input.header, workers);
-  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), "initial"});
+  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), "initial"}, options.dicom);
   run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };
 
   const auto started = std::chrono::steady_clock::now();
   Progress progress(std::cerr, "views", input.header.geometry.views, common.quiet);
   run.forward([&] {
     auto view = input.next();
+    output->observe(view);
     if (view.index() != 0 && !view_of(view).air) progress.at(view_of(view).index + 1);
     return view;
   });

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "pipelines/counterflow/dicom/writer.h"
+
 namespace counterflow {
 
 struct CommonOptions {
@@ -27,7 +29,8 @@ void simulate(const SimulateOptions&, const CommonOptions&, std::ostream& out);
 
 struct RunOptions {
   std::filesystem::path chain;
-  std::string input, output;  // "-" = standard input, standard output
+  std::string input, output;          // "-" = standard input, standard output
+  std::optional<DicomOptions> dicom;  // output is a folder of DICOM
 };
 void run(const RunOptions&, const CommonOptions&, std::ostream& out);
 
