@@ -50,6 +50,7 @@ std::vector<std::string> named_files(const SpectralSystem& system, const std::st
   if (!is_sensor(system.detector)) add("detector", system.detector);
   add("bowtie", system.bowtie);
   add("bin_spectra", system.bin_spectra);
+  add("bad_pixels", system.bad_pixels);
   return names;
 }
 

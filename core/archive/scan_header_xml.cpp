@@ -61,6 +61,7 @@ void add_geometry(Parameters& p, const ScanHeader& h) {
     p.number("table_feed_mm", g.table_feed);
     p.number("first_table_position_mm", g.first_table_position);
   }
+  if (g.rotation_time > 0) p.text("rotation_time_s", number_text(g.rotation_time));
   const ImageGrid& i = h.grid;
   if (i.centre_x != 0 || i.centre_y != 0 || i.centre_z != 0)
     p.text("image_centre_mm", number_text(i.centre_x) + " " + number_text(i.centre_y) + " " + number_text(i.centre_z));
@@ -75,6 +76,7 @@ void add_system(Parameters& p, const ScanHeader& h) {
   p.optional_text("detector", s.detector);
   p.optional_text("bowtie", s.bowtie);
   p.optional_text("bin_spectra", s.bin_spectra);
+  p.optional_text("bad_pixels", s.bad_pixels);
   if (s.open_beam_counts) p.number("open_beam_counts", *s.open_beam_counts);
   p.count("modules", h.modules);
 }
@@ -156,6 +158,7 @@ ScanGeometry read_geometry(const HeaderParameters& p, const std::string& where) 
     g.angle_step = p.number("angle_step_rad");
     g.table_feed = p.number("table_feed_mm", 0);
     if (g.is_helical()) g.first_table_position = p.number("first_table_position_mm", 0);
+    g.rotation_time = p.number("rotation_time_s", 0);
     g.check();
   } catch (const ConfigError& error) {
     throw ArchiveError(where + ": " + error.what());
@@ -185,6 +188,7 @@ SpectralSystem read_system(const HeaderParameters& p, Quantity quantity, const S
   s.filters = p.text("filters", "");
   s.spectrum = p.text("spectrum", "");
   s.bowtie = p.text("bowtie", "");
+  s.bad_pixels = p.text("bad_pixels", "");
   if (p.has("open_beam_counts")) {
     s.open_beam_counts = p.number("open_beam_counts");
     if (*s.open_beam_counts <= 0)

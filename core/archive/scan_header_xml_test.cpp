@@ -38,6 +38,8 @@ TEST(ScanHeaderXml, is_valid_against_the_schema_of_ismrmrd) {
   if (!std::filesystem::exists(schema)) GTEST_SKIP() << "ismrmrd-schema is not installed";
   ScanHeader h = test::small_header();
   h.system.bowtie = "a & b <c>.txt";
+  h.system.bad_pixels = "bad.txt";
+  h.geometry.rotation_time = 0.33333333333333331;
   h.system.open_beam_counts = 1e5;
   h.grid.centre_x = 3.5;
   EXPECT_NO_THROW(parse_xml(header_to_xml(h, {"water", "iodine"}), "header", test::read_file(schema)));
@@ -49,6 +51,8 @@ TEST(ScanHeaderXml, comes_back_with_all_its_bits) {
   h.system.thresholds.push_back(100.1);
   h.system.open_beam_counts = 123456.789;
   h.system.bowtie = "a & b <c>.txt";
+  h.system.bad_pixels = "bad.txt";
+  h.geometry.rotation_time = 0.33333333333333331;
   h.grid.centre_x = 3.3;
   h.grid.centre_y = -0.1;
   const auto back = header_from_xml(header_to_xml(h, {"water", "iodine"}), "scan.h5");

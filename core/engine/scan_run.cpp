@@ -85,8 +85,12 @@ void ScanRun<Real>::calibrate_stage(std::size_t stage, const M& air) {
 
 template <class Real>
 void ScanRun<Real>::finish_calibration() {
-  for (std::size_t i = 1; i < calibrating_.size(); ++i)
-    for (const auto& air : air_) calibrate_stage(calibrating_[i], air);
+  for (std::size_t i = 0; i < calibrating_.size(); ++i) {
+    const std::size_t k = calibrating_[i];
+    if (i > 0)
+      for (const auto& air : air_) calibrate_stage(k, air);
+    guard(k, {}, [&] { chain_.stages[k]->calibrated(*bound_[k]); });
+  }
   air_.clear();
 }
 

@@ -16,8 +16,9 @@
 //         Out preview(state) const                                     optional
 //   Sink  void consume(state, x) const                                 in order; Out = In goes on unchanged
 //         double loss(state) const, In adjoint(state, x) const         of losses
-// Optional on each: void calibrate(state, x) const (air views, in order, before the first object view); ScanHeader
-// output_header(header) const (what later gadgets are told, when the detector changes); std::vector<Remark> report(state).
+// Optional on each: void calibrate(state, x) const (air views, in order, before the first object view) and with it
+// void calibrated(state) const (once behind the last air view, also where none came); ScanHeader output_header(header) const
+// (what later gadgets are told, when the detector changes); std::vector<Remark> report(state).
 // Having an adjoint is what differentiable means; there is no flag.
 #pragma once
 #include <cstdint>
@@ -68,6 +69,10 @@ concept HasConsume = requires {
 template <class G>
 concept HasCalibrate = requires {
   &G::calibrate;
+};
+template <class G>
+concept HasCalibrated = requires {
+  &G::calibrated;
 };
 template <class G>
 concept HasPreview = requires {

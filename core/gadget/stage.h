@@ -46,6 +46,7 @@ class Stage {
 
   virtual std::unique_ptr<Bound<Real>> begin(const ScanHeader&, std::span<const double> parameters) const = 0;
   virtual void calibrate(Bound<Real>&, const M& x) const = 0;   // in order, before the first object view
+  virtual void calibrated(Bound<Real>&) const = 0;              // once, behind the last air view
   virtual M forward(const Bound<Real>&, const M& x) const = 0;  // Map, in parallel; a Sink passes x on
   virtual void add(Bound<Real>&, const M& x) const = 0;         // Fold and Sink, in order
   virtual void end(Bound<Real>&, const std::function<void(M)>& emit) const = 0;
@@ -154,6 +155,9 @@ class StageOf final : public Stage<Real> {
   }
   void calibrate([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] const M& x) const override {
     if constexpr (HasCalibrate<G>) gadget_.calibrate(of(b).state, get<In>(x));
+  }
+  void calibrated([[maybe_unused]] Bound<Real>& b) const override {
+    if constexpr (HasCalibrated<G>) gadget_.calibrated(of(b).state);
   }
   M forward([[maybe_unused]] const Bound<Real>& b, const M& x) const override {
     if constexpr (kForm == Form::map) return send(gadget_.forward(of(b).p, of(b).state, get<In>(x)));

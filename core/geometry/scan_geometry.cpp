@@ -78,6 +78,7 @@ void ScanGeometry::check() const {
   if (is_helical() && beam != Beam::cone_arc && beam != Beam::cone_flat)
     throw ConfigError("scan geometry: a moving table needs true cone rays: expected cone-arc or cone-flat, got " +
                       std::string(beam_name(beam)));
+  require(rotation_time >= 0 && std::isfinite(rotation_time), "a rotation time of at least 0 [s]", rotation_time);
   if (beam == Beam::parallel) return;
   require(source_to_isocenter > 0, "a positive source-to-isocenter distance [mm]", source_to_isocenter);
   require(source_to_detector > source_to_isocenter, "a source-to-detector distance beyond the isocenter [mm]",

@@ -33,6 +33,7 @@ struct ScanGeometry {
   double first_angle = 0, angle_step = 0;         // nominal [rad]; a clockwise source has a negative step
   double table_feed = 0;            // of the isocenter along the patient's z in a full turn, signed; 0: standing [mm]
   double first_table_position = 0;  // nominal, of a helical scan [mm]
+  double rotation_time = 0;         // of a full turn [s]; 0 = not known
 
   // u of column k at the detector [mm].
   double column_position(double k) const { return (k - (static_cast<double>(columns) - 1) / 2 - column_offset) * column_pitch; }

@@ -20,6 +20,7 @@ struct SpectralSystem {
   std::string detector;                    // "CdTe 1.6" (material, thickness [mm]) or the name of a response file
   std::string bowtie;                      // name of a bowtie file; "" = none
   std::string bin_spectra;                 // name of a file of effective spectra, one column a bin, instead of all the above
+  std::string bad_pixels;                  // name of a text file of the detector's bad pixels, "row column" a line; "" = none
   double pixel_columns = 0;                // pixel size for charge sharing: along the columns [mm]; 0 = the column pitch
   double pixel_rows = 0;                   // along the rows [mm]; 0 = the row pitch
   std::optional<double> open_beam_counts;  // counts of a pixel without object, summed over bins, when no air views came

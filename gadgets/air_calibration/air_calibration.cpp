@@ -44,8 +44,9 @@ auto AirCalibration<Real>::begin(const Params&, const ScanHeader& header) const 
   State state{Array<double, 3>(shape_of(header)), 0, nullptr};
   if (!header.system.open_beam_counts) return state;
   const std::vector<double> open = shared_over_bins(header.system, *header.system.open_beam_counts);
-  state.open_beam = std::make_shared<Array<Real, 3>>(shape_of(header));
-  for (std::size_t b = 0; b < open.size(); ++b) std::ranges::fill(state.open_beam->block(b), static_cast<Real>(open[b]));
+  auto open_beam = std::make_shared<Array<Real, 3>>(shape_of(header));
+  for (std::size_t b = 0; b < open.size(); ++b) std::ranges::fill(open_beam->block(b), static_cast<Real>(open[b]));
+  state.open_beam = std::move(open_beam);
   return state;
 }
 
@@ -55,21 +56,24 @@ Footprint AirCalibration<Real>::footprint(const ScanHeader& header) const {
   return {.message = values * sizeof(Real), .state = values * (sizeof(double) + sizeof(Real))};
 }
 
-// The mean is brought up to date with each air view, because nothing tells a gadget which one is the last.
 template <class Real>
 void AirCalibration<Real>::calibrate(State& state, const In& air) const {
   require_shape("air view", air.view, state.sum.shape(), air.counts.shape());
   if (!(air.view.exposure > 0))
     throw DataError("AirCalibration: air view " + std::to_string(air.view.index) + ": expected an exposure above 0, got " +
                     number_text(air.view.exposure));
-  const bool first = state.exposure == 0;
-  if (first) state.open_beam = std::make_shared<Array<Real, 3>>(state.sum.shape());
   state.exposure += air.view.exposure;
   const bool has_background = !air.background.empty();
-  for (std::size_t i = 0; i < state.sum.size(); ++i) {
+  for (std::size_t i = 0; i < state.sum.size(); ++i)
     state.sum[i] += static_cast<double>(air.counts[i]) - (has_background ? static_cast<double>(air.background[i]) : 0.0);
-    (*state.open_beam)[i] = static_cast<Real>(state.sum[i] / state.exposure);
-  }
+}
+
+template <class Real>
+void AirCalibration<Real>::calibrated(State& state) const {
+  if (state.exposure == 0) return;
+  auto open_beam = std::make_shared<Array<Real, 3>>(state.sum.shape());
+  for (std::size_t i = 0; i < open_beam->size(); ++i) (*open_beam)[i] = static_cast<Real>(state.sum[i] / state.exposure);
+  state.open_beam = std::move(open_beam);
 }
 
 template <class Real>

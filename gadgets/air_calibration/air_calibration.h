@@ -17,9 +17,9 @@ class AirCalibration {
   using Out = Counts<Real>;
   using Params = None;
   struct State {
-    Array<double, 3> sum;                       // [bin,row,column], count: over the air views
-    double exposure = 0;                        // over the air views
-    std::shared_ptr<Array<Real, 3>> open_beam;  // [bin,row,column], count at exposure 1; none yet = null
+    Array<double, 3> sum;                             // [bin,row,column], count: over the air views
+    double exposure = 0;                              // over the air views
+    std::shared_ptr<const Array<Real, 3>> open_beam;  // [bin,row,column], count at exposure 1; none yet = null
   };
   static constexpr const char* kManual =
       R"(Gives each object view the counts without object: the mean of the air views for each pixel and bin.
@@ -38,6 +38,7 @@ open_beam_counts, shared over the bins by the nominal spectra. Pixels that count
   Footprint footprint(const ScanHeader& header) const;
 
   void calibrate(State& state, const In& air) const;
+  void calibrated(State& state) const;
   Out forward(const Params&, const State& state, const In& x) const;
   In adjoint(const Params&, const State&, const In&, const Out&, const Out& y_bar, Params&) const { return y_bar; }
   std::vector<Remark> report(const State& state) const;

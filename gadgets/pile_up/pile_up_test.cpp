@@ -1,0 +1,161 @@
+#include "gadgets/pile_up/pile_up.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/testing/gradient_check.h"
+
+namespace counterflow {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::size_t kBins = 3, kRows = 5, kColumns = 7;
+constexpr double kViewTime = 1e-6;
+
+ScanHeader small_header() {
+  ScanHeader header;
+  header.system.bins = kBins;
+  header.geometry.rows = kRows;
+  header.geometry.columns = kColumns;
+  header.geometry.views_per_rotation = 500;
+  header.geometry.rotation_time = 500 * kViewTime;
+  return header;
+}
+
+template <class Real, template <class> class Gadget = PileUp>
+Gadget<Real> with(std::map<std::string, std::string> values) {
+  std::map<std::string, Setting> settings;
+  for (auto& [name, value] : values) settings[name] = {value, "here"};
+  PropertyReader reader(settings, "PileUp");
+  Gadget<Real> gadget;
+  gadget.describe(reader);
+  reader.finish();
+  return gadget;
+}
+
+// Recorded counts of up to 0.6 of a dead time of 20 ns.
+Counts<double> random_view(std::mt19937_64& random) {
+  std::uniform_real_distribution<double> uniform(0.01, 10);
+  Counts<double> x;
+  x.counts = Array<double, 3>({kBins, kRows, kColumns});
+  for (double& v : x.counts) v = uniform(random);
+  x.background = x.counts;
+  for (double& v : x.background) v *= uniform(random) / 100;
+  return x;
+}
+
+TEST(PileUp, true_counts_come_back_from_what_a_non_paralyzable_counter_records) {
+  std::mt19937_64 random(1);
+  const auto gadget = with<double>({{"dead_time", "20"}});
+  const auto header = small_header();
+  const auto state = gadget.begin({}, header);
+  const Counts<double> truth = random_view(random);
+  Counts<double> recorded = truth;
+  for (std::size_t p = 0; p < kRows * kColumns; ++p) {
+    double n = 0;
+    for (std::size_t b = 0; b < kBins; ++b) n += truth.counts.block(b)[p];
+    for (std::size_t b = 0; b < kBins; ++b) recorded.counts.block(b)[p] /= 1 + n * 20e-9 / kViewTime;
+  }
+  const auto y = gadget.forward(gadget.initial(header), state, recorded);
+  for (std::size_t i = 0; i < truth.counts.size(); ++i) EXPECT_NEAR(y.counts[i], truth.counts[i], 1e-10 * truth.counts[i]);
+  EXPECT_NEAR(y.background[3] / recorded.background[3], y.counts[3] / recorded.counts[3], 1e-14);
+  EXPECT_TRUE(gadget.report(state).empty());
+}
+
+TEST(PileUp, air_views_are_corrected_too) {
+  std::mt19937_64 random(2);
+  const auto gadget = with<double>({{"dead_time", "20"}});
+  const auto header = small_header();
+  const auto state = gadget.begin({}, header);
+  Counts<double> x = random_view(random);
+  const auto object = gadget.forward(gadget.initial(header), state, x);
+  x.view.air = true;
+  EXPECT_EQ(gadget.forward(gadget.initial(header), state, x).counts, object.counts);
+}
+
+TEST(PileUp, saturated_pixels_have_a_stated_value_and_are_counted) {
+  const auto gadget = with<float>({{"dead_time", "20"}, {"largest_loss", "0.8"}});
+  const auto header = small_header();
+  const auto state = gadget.begin({}, header);
+  Counts<float> x;
+  x.counts = Array<float, 3>({kBins, kRows, kColumns}, 0.01F);
+  x.counts(0, 2, 3) = 70;  // 1.4 dead times a second
+  const auto y = gadget.forward(gadget.initial(header), state, x);
+  EXPECT_FLOAT_EQ(y.counts(0, 2, 3), 350.F);
+  EXPECT_FLOAT_EQ(y.counts(1, 2, 3), 0.05F);
+  ASSERT_EQ(gadget.report(state).size(), 1u);
+  EXPECT_EQ(gadget.report(state)[0].count, 1u);
+  EXPECT_EQ(gadget.report(state)[0].of, 35u);
+}
+
+TEST(PileUp, the_time_of_a_view_comes_from_the_property_or_the_scan) {
+  ScanHeader header = small_header();
+  EXPECT_DOUBLE_EQ(with<float>({{"dead_time", "20"}}).begin({}, header).view_time, kViewTime);
+  EXPECT_DOUBLE_EQ(with<float>({{"dead_time", "20"}, {"view_time", "0.25"}}).begin({}, header).view_time, 0.25);
+}
+
+template <class Act>
+std::string refusal(Act&& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(PileUp, what_cannot_be_is_refused_with_the_way_out) {
+  ScanHeader header = small_header();
+  EXPECT_THAT(refusal([&] { PileUp<float>().begin({}, header); }), HasSubstr("expected a dead_time above 0 ns"));
+  header.geometry.rotation_time = 0;
+  EXPECT_THAT(refusal([&] { with<float>({{"dead_time", "20"}}).begin({}, header); }), HasSubstr("give the property view_time"));
+  std::mt19937_64 random(3);
+  const auto gadget = with<double>({{"dead_time", "20"}});
+  const auto state = gadget.begin({}, small_header());
+  auto x = random_view(random);
+  x.open_beam = std::make_shared<Array<double, 3>>(x.counts);
+  EXPECT_THAT(refusal([&] { gadget.forward(gadget.initial(header), state, x); }), HasSubstr("move it before AirCalibration"));
+}
+
+template <class Real>
+struct WrongByATenThousandth : PileUp<Real> {
+  using Base = PileUp<Real>;
+  typename Base::In adjoint(const typename Base::Params& p, const typename Base::State& s, const typename Base::In& x,
+                            const typename Base::Out& y, const typename Base::Out& y_bar, typename Base::Params& p_bar) const {
+    auto x_bar = Base::adjoint(p, s, x, y, y_bar, p_bar);
+    for (double& v : p_bar.dead_time) v *= 1 + 1e-4;
+    return x_bar;
+  }
+};
+
+TEST(PileUp, adjoint_holds_against_differences_and_a_wrong_one_fails) {
+  for (const char* by_pixel : {"false", "true"}) {
+    double worst_mutant = 0;
+    for (unsigned seed = 0; seed < 20; ++seed) {
+      std::mt19937_64 random(seed);
+      const ScanHeader header = small_header();
+      auto x = random_view(random);
+      if (seed % 2 == 1) x.background = {};
+      x.threshold_shift = Array<double, 3>({kBins, 1, 2}, 0.25);
+      const std::map<std::string, std::string> settings{{"dead_time", "20"}, {"by_pixel", by_pixel}};
+      const auto right = with<double>(settings);
+      const auto error = testing::map_adjoint_error(right, header, right.initial(header), x, seed);
+      EXPECT_LT(error.value, 1e-8) << error.block;
+      const auto wrong = with<double, WrongByATenThousandth>(settings);
+      worst_mutant = std::max(worst_mutant, testing::map_adjoint_error(wrong, header, wrong.initial(header), x, seed).value);
+    }
+    EXPECT_GT(worst_mutant, 1e-6);
+  }
+}
+
+TEST(PileUp, a_saturated_pixel_is_scaled_only_and_its_gradient_says_so) {
+  std::mt19937_64 random(5);
+  const ScanHeader header = small_header();
+  const auto gadget = with<double>({{"dead_time", "20"}, {"largest_loss", "0.05"}});  // nearly all pixels are
+  const auto error = testing::map_adjoint_error(gadget, header, gadget.initial(header), random_view(random), 5);
+  EXPECT_LT(error.value, 1e-8) << error.block;
+}
+
+}  // namespace
+}  // namespace counterflow
