@@ -46,6 +46,8 @@ class CountsModel {
   const BinWeights& nominal() const { return nominal_; }
   bool has_thresholds() const { return !nominal_.edge.empty(); }
   double largest_shift() const { return kLargestShift; }  // [keV]
+  // Nominal lower edges of the bins [keV], and the upper end of the last where it has one; empty where spectra come from a file.
+  const std::vector<double>& thresholds() const { return thresholds_; }
 
   // Spectra at thresholds moved by `shift` [threshold] keV. Derivatives are exact for the values returned (S is interpolated in
   // T by cubic Hermite pieces). Throws DataError beyond +-largest_shift() or where the spectra came from a file.

@@ -49,7 +49,7 @@ class Convert : public ::testing::Test {
     simulate({.scenario = at("scenario.xml"), .output = at(name), .seed = {}, .compact = compact}, common, out);
   }
   Array<float, 4> images_of(const std::string& scan) {
-    run({.chain = at("chain.xml"), .input = at(scan), .output = at(scan + ".images.h5")}, common, out);
+    run({.chain = at("chain.xml"), .input = at(scan), .output = at(scan + ".images.h5"), .dicom = {}}, common, out);
     return read_images(at(scan + ".images.h5")).at(0).value;
   }
 

@@ -49,8 +49,8 @@ Image<float> slice_of(Channels channels, std::size_t slice, double mean, double 
   image.value = Array<float, 4>({channels.names.size(), 1, kGrid.ny, kGrid.nx});
   for (float& v : image.value) v = static_cast<float>(mean + uniform(random));
   if (with_noise) {
-    image.noise = image.value;
-    for (float& v : image.noise) v = static_cast<float>(0.01 * (spread + uniform(random)));
+    image.covariance = Array<float, 4>({pair_count(channels.names.size()), 1, kGrid.ny, kGrid.nx});
+    for (float& v : image.covariance) v = static_cast<float>(std::pow(0.01 * (spread + uniform(random)), 2));
   }
   image.channels = std::make_shared<const Channels>(std::move(channels));
   return image;
@@ -129,13 +129,14 @@ TEST(Dicom, values_are_those_of_the_image_within_half_a_step) {
     const double scale = dicom_unit(c.channels).scale;
     for (std::size_t z = 0; z < 3; ++z) {
       const auto image = slice_of(c.channels, z, c.mean, c.spread, true);
+      const auto noise_map = noise_of(image);
       for (std::size_t k = 0; k < c.channels.names.size(); ++k)
         for (bool noise : {false, true}) {
           const std::size_t series = (noise ? c.channels.names.size() : 0) + k;
           Read read(files[3 * series + z]);
           const double step = read.number(DCM_RescaleSlope);
           const auto values = read.values();
-          const auto expected = (noise ? image.noise : image.value).block(k, 0u);
+          const auto expected = (noise ? noise_map : image.value).block(k, 0u);
           ASSERT_EQ(values.size(), expected.size());
           for (std::size_t i = 0; i < values.size(); ++i)
             EXPECT_NEAR(values[i], scale * static_cast<double>(expected[i]), 0.50001 * step);
