@@ -65,14 +65,18 @@ ISMRMRD::AcquisitionHeader acquisition_header(const View& view, const ScanHeader
   return head;
 }
 
-void fill_acquisition(ISMRMRD::Acquisition& acquisition, const View& view, const Array<float, 3>& values, const ScanHeader& scan,
-                      std::uint64_t scan_counter, bool last) {
-  acquisition.setHead(acquisition_header(view, scan, scan_counter, last));  // takes the memory too
+void fill_acquisition(ISMRMRD::Acquisition& acquisition, const ISMRMRD::AcquisitionHeader& head, const Array<float, 3>& values) {
+  acquisition.setHead(head);  // takes the memory too
   const std::size_t bins = values.extent(0), rows = values.extent(1);
   std::complex<float>* out = acquisition.getDataPtr();
   for (std::size_t row = 0; row < rows; ++row)
     for (std::size_t bin = 0; bin < bins; ++bin)
       for (float value : values.block(bin, row)) *out++ = value;
+}
+
+void fill_acquisition(ISMRMRD::Acquisition& acquisition, const View& view, const Array<float, 3>& values, const ScanHeader& scan,
+                      std::uint64_t scan_counter, bool last) {
+  fill_acquisition(acquisition, acquisition_header(view, scan, scan_counter, last), values);
 }
 
 template <class Real>

@@ -27,6 +27,7 @@ AcquisitionFields fields_of(const ISMRMRD::ISMRMRD_AcquisitionHeader& head);
 ISMRMRD::AcquisitionHeader acquisition_header(const View& view, const ScanHeader& scan, std::uint64_t scan_counter, bool last);
 
 // The whole acquisition of a view with `values` [bin,row,column]; channel = row bins + bin.
+void fill_acquisition(ISMRMRD::Acquisition& acquisition, const ISMRMRD::AcquisitionHeader& head, const Array<float, 3>& values);
 void fill_acquisition(ISMRMRD::Acquisition& acquisition, const View& view, const Array<float, 3>& values, const ScanHeader& scan,
                       std::uint64_t scan_counter, bool last);
 // Its data [channel,column] back as [bin,row,column]; the imaginary parts are not looked at.

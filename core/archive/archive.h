@@ -26,6 +26,9 @@ struct Truth {
   std::vector<Region> regions;
 };
 
+// How the views of a scan are stored: as ISMRMRD acquisitions, or as compressed integers, four and more times smaller.
+enum class ArchiveForm { plain, compact };
+
 // Reads a scan view by view: air views first, then object views in order. Everything is checked as it comes; throws ArchiveError
 // naming the file, the view and what is wrong (NaN, negative, missing or repeated views, wrong shapes, missing parameters).
 class ArchiveReader {
@@ -36,6 +39,7 @@ class ArchiveReader {
   ArchiveReader(ArchiveReader&&) noexcept;
 
   const ScanHeader& header() const;
+  ArchiveForm form() const;
   std::size_t air_views() const;
   // Checks every view without keeping any, so that no image of a bad scan is ever begun.
   void check_all();
@@ -53,7 +57,7 @@ class ArchiveReader {
 // Writes to a temporary beside `file`; finish() makes it appear whole under its name. Without finish() nothing is left.
 class ArchiveWriter {
  public:
-  ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header);
+  ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header, ArchiveForm form = ArchiveForm::plain);
   ~ArchiveWriter();
   void write(const Counts<float>& view);
   void write(const PathLengths<float>& view);  // a scan of line integrals

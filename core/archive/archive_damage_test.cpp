@@ -4,6 +4,7 @@
 #endif
 
 #include "core/archive/archive.h"
+#include "core/archive/convert.h"
 #include "core/archive/image_file.h"
 #include "core/archive/test_scan.h"
 
@@ -43,10 +44,10 @@ bool readable(const std::string& content, const Folder& folder, const std::strin
   }
 }
 
-std::string small_archive(const Folder& folder) {
+std::string small_archive(const Folder& folder, ArchiveForm form) {
   const ScanHeader h = test::small_header();
-  ArchiveWriter writer(folder / "scan.h5", h);
-  for (const auto& view : test::small_views(h)) writer.write(view);
+  ArchiveWriter writer(folder / "scan.h5", h, form);
+  for (const auto& view : test::small_views(h, 2, 65535)) writer.write(view);
   Truth truth;
   truth.materials = {"water"};
   truth.density = Array<float, 4>({1, 5, 6, 4}, 1.0f);
@@ -56,10 +57,14 @@ std::string small_archive(const Folder& folder) {
   return test::read_file(folder / "scan.h5");
 }
 
-TEST(DamagedArchive, cut_anywhere_is_refused) {
+class DamagedArchive : public testing::TestWithParam<ArchiveForm> {};
+INSTANTIATE_TEST_SUITE_P(Forms, DamagedArchive, testing::Values(ArchiveForm::plain, ArchiveForm::compact),
+                         [](const auto& test) { return std::string(test.param == ArchiveForm::plain ? "plain" : "compact"); });
+
+TEST_P(DamagedArchive, cut_anywhere_is_refused) {
   const LeaksAllowed leaks;
   const Folder folder;
-  const std::string content = small_archive(folder);
+  const std::string content = small_archive(folder, GetParam());
   for (std::size_t k = 0; k < 60; ++k) {
     const std::size_t size = content.size() * k / 60;
     EXPECT_FALSE(readable(content.substr(0, size), folder, "cut to " + std::to_string(size)));
@@ -67,10 +72,10 @@ TEST(DamagedArchive, cut_anywhere_is_refused) {
   EXPECT_TRUE(readable(content, folder, "not cut"));
 }
 
-TEST(DamagedArchive, one_byte_changed_anywhere_is_refused_or_changes_no_shape) {
+TEST_P(DamagedArchive, one_byte_changed_anywhere_is_refused_or_changes_no_shape) {
   const LeaksAllowed leaks;
   const Folder folder;
-  const std::string content = small_archive(folder);
+  const std::string content = small_archive(folder, GetParam());
   std::mt19937_64 random(3);
   int refused = 0;
   for (int i = 0; i < 250; ++i) {
@@ -83,10 +88,10 @@ TEST(DamagedArchive, one_byte_changed_anywhere_is_refused_or_changes_no_shape) {
 }
 
 // The worst for a reader that trusts: lengths and addresses of heap objects.
-TEST(DamagedArchive, changed_heaps_are_refused) {
+TEST_P(DamagedArchive, changed_heaps_are_refused) {
   const LeaksAllowed leaks;
   const Folder folder;
-  const std::string content = small_archive(folder);
+  const std::string content = small_archive(folder, GetParam());
   int heaps = 0;
   for (std::size_t at = content.find("GCOL"); at != std::string::npos; at = content.find("GCOL", at + 1), ++heaps)
     for (const std::size_t byte : {0, 8, 9, 15, 16, 24, 25, 31}) {
@@ -95,6 +100,47 @@ TEST(DamagedArchive, changed_heaps_are_refused) {
       readable(damaged, folder, "heap byte " + std::to_string(at + byte));
     }
   EXPECT_GT(heaps, 0);
+}
+
+TEST_P(DamagedArchive, is_converted_whole_or_refused) {
+  const LeaksAllowed leaks;
+  const Folder folder;
+  const std::string content = small_archive(folder, GetParam());
+  const ArchiveForm other = GetParam() == ArchiveForm::plain ? ArchiveForm::compact : ArchiveForm::plain;
+  std::mt19937_64 random(7);
+  int refused = 0;
+  for (int i = 0; i < 120; ++i) {
+    std::string damaged = i % 4 ? content : content.substr(0, random() % content.size());
+    if (i % 4) damaged[random() % content.size()] = static_cast<char>(random());
+    test::write_file(folder / "damaged.h5", damaged);
+    std::filesystem::remove(folder / "out.h5");
+    try {
+      convert_archive(folder / "damaged.h5", folder / "out.h5", other);
+      EXPECT_EQ(archive_form(folder / "out.h5"), other);
+    } catch (const ArchiveError&) {
+      ++refused;
+      EXPECT_FALSE(std::filesystem::exists(folder / "out.h5"));
+    }
+  }
+  EXPECT_GT(refused, 30);
+}
+
+// zlib's checksum sees every change; nothing that a chunk says of its length is believed.
+TEST(DamagedCompactArchive, a_changed_byte_of_compressed_counts_is_refused) {
+  const LeaksAllowed leaks;
+  const Folder folder;
+  const std::string content = small_archive(folder, ArchiveForm::compact);
+  int streams = 0;
+  for (std::size_t at = content.find("\x78\x01"); at != std::string::npos; at = content.find("\x78\x01", at + 1)) {
+    if (at + 120 > content.size()) continue;
+    ++streams;
+    for (const std::size_t byte : {0, 3, 10, 60}) {
+      std::string damaged = content;
+      damaged[at + byte] = static_cast<char>(damaged[at + byte] ^ 0x10);
+      EXPECT_FALSE(readable(damaged, folder, "byte " + std::to_string(byte) + " of the stream at " + std::to_string(at)));
+    }
+  }
+  EXPECT_EQ(streams, 6);
 }
 
 TEST(DamagedImages, are_refused_or_read_whole) {

@@ -1,20 +1,20 @@
 #include <algorithm>
 
 #include "core/archive/acquisition.h"
-#include "core/archive/acquisition_file.h"
 #include "core/archive/archive.h"
 #include "core/archive/hdf5_file.h"
 #include "core/archive/heap_reader.h"
 #include "core/archive/named_files.h"
 #include "core/archive/scan_header_xml.h"
 #include "core/archive/truth.h"
+#include "core/archive/view_file.h"
 #include "core/error.h"
 
 namespace counterflow {
 
 struct ArchiveReader::Impl {
   Impl(const std::filesystem::path& path, const std::vector<std::filesystem::path>& data_folders);
-  View read_view(std::size_t at, ViewSequence& sequence, Array<float, 3>* values);
+  View read_view(std::size_t at, ViewSequence& order, Array<float, 3>* values);
   void check_order();
   void check_open_beam() const;
 
@@ -22,9 +22,8 @@ struct ArchiveReader::Impl {
   hdf5::Handle file;
   HeapReader heap;
   HeaderWithTruth head;
-  AcquisitionFile acquisitions;
+  std::unique_ptr<ViewFile> views;
   std::size_t air = 0, position = 0;
-  std::vector<std::complex<float>> buffer;
   std::shared_ptr<const Channels> channels;
   ViewSequence sequence;
 };
@@ -44,7 +43,7 @@ ArchiveReader::Impl::Impl(const std::filesystem::path& path, const std::vector<s
       file(hdf5::open_to_read(path)),
       heap(path, file),
       head(header_from_xml(read_text(file, heap, "/dataset/xml", where), where)),
-      acquisitions(file, heap, where),
+      views(open_views(file, heap, head.header, where)),
       channels(std::make_shared<const Channels>(line_integrals(head.header.bins()))),
       sequence(head.header, where) {
   std::vector<std::filesystem::path> folders{path.parent_path()};
@@ -56,10 +55,10 @@ ArchiveReader::Impl::Impl(const std::filesystem::path& path, const std::vector<s
 
 // All headers before any data, so that a scan with views missing is refused at once.
 void ArchiveReader::Impl::check_order() {
-  ViewSequence views(head.header, where);
-  for (std::size_t at = 0; at < acquisitions.count(); ++at) views.accept(acquisitions.fields(at));
-  views.finish();
-  air = views.air_views();
+  ViewSequence order(head.header, where);
+  for (std::size_t at = 0; at < views->count(); ++at) order.accept(fields_of(views->header(at)));
+  order.finish();
+  air = order.air_views();
 }
 
 void ArchiveReader::Impl::check_open_beam() const {
@@ -69,14 +68,11 @@ void ArchiveReader::Impl::check_open_beam() const {
         ": a scan of counts needs air views before the object views, or the parameter 'open_beam_counts'; it has neither");
 }
 
-View ArchiveReader::Impl::read_view(std::size_t at, ViewSequence& views, Array<float, 3>* values) {
+View ArchiveReader::Impl::read_view(std::size_t at, ViewSequence& order, Array<float, 3>* values) {
   const hdf5::Quiet silent;
-  const View view = views.accept(acquisitions.fields(at));
+  const View view = order.accept(fields_of(views->header(at)));
   const std::string name = where + ": " + (view.air ? "air view " : "view ") + std::to_string(view.index);
-  const ScanGeometry& g = head.header.geometry;
-  const std::size_t size = checked_size(checked_size(g.rows, g.columns), head.header.bins());
-  acquisitions.read_data(at, buffer, size, name);
-  *values = values_of<float>(buffer.data(), head.header);
+  views->read(at, *values, name);
   check_values(*values, head.header.quantity, name);
   return view;
 }
@@ -89,17 +85,18 @@ ArchiveReader::~ArchiveReader() = default;
 ArchiveReader::ArchiveReader(ArchiveReader&&) noexcept = default;
 
 const ScanHeader& ArchiveReader::header() const { return impl_->head.header; }
+ArchiveForm ArchiveReader::form() const { return impl_->views->form(); }
 std::size_t ArchiveReader::air_views() const { return impl_->air; }
 
 void ArchiveReader::check_all() {
-  ViewSequence views(impl_->head.header, impl_->where);
+  ViewSequence order(impl_->head.header, impl_->where);
   Array<float, 3> values;
-  for (std::size_t at = 0; at < impl_->acquisitions.count(); ++at) impl_->read_view(at, views, &values);
+  for (std::size_t at = 0; at < impl_->views->count(); ++at) impl_->read_view(at, order, &values);
 }
 
 template <class Real>
 Message<Real> ArchiveReader::next() {
-  if (impl_->position == impl_->acquisitions.count()) return {};
+  if (impl_->position == impl_->views->count()) return {};
   Array<float, 3> stored;
   const View view = impl_->read_view(impl_->position, impl_->sequence, &stored);
   ++impl_->position;

@@ -7,12 +7,13 @@
 #include "core/archive/pending_file.h"
 #include "core/archive/scan_header_xml.h"
 #include "core/archive/truth.h"
+#include "core/archive/view_file.h"
 #include "core/error.h"
 
 namespace counterflow {
 
 struct ArchiveWriter::Impl {
-  Impl(const std::filesystem::path& file, const ScanHeader& scan);
+  Impl(const std::filesystem::path& file, const ScanHeader& scan, ArchiveForm form);
   void write(const View& view, const Array<float, 3>& values, Quantity quantity);
   // Truth and the like are written by HDF5 once libismrmrd has closed the file.
   struct Injected {
@@ -24,8 +25,7 @@ struct ArchiveWriter::Impl {
   std::string where;
   ScanHeader header;
   PendingFile pending;
-  std::unique_ptr<ISMRMRD::Dataset> dataset;
-  ISMRMRD::Acquisition acquisition;
+  std::unique_ptr<ViewWriter> views;
   ViewSequence sequence;
   std::optional<Truth> truth;
   std::vector<Injected> injected;
@@ -58,30 +58,27 @@ void check_header(const ScanHeader& header, const std::string& where) {
 
 }  // namespace
 
-ArchiveWriter::Impl::Impl(const std::filesystem::path& file, const ScanHeader& scan)
+ArchiveWriter::Impl::Impl(const std::filesystem::path& file, const ScanHeader& scan, ArchiveForm form)
     : where(file.string()), header(scan), pending((check_header(scan, where), file)), sequence(scan, where) {
-  with_ismrmrd(where, [&] {
-    hdf5::create(pending.temporary());
-    dataset = std::make_unique<ISMRMRD::Dataset>(pending.temporary().c_str(), "dataset", true);
-  });
+  with_ismrmrd(where, [&] { views = create_views(pending.temporary(), header, form); });
 }
 
 void ArchiveWriter::Impl::write(const View& view, const Array<float, 3>& values, Quantity quantity) {
   const std::string name = where + ": " + (view.air ? "air view " : "view ") + std::to_string(view.index);
-  if (!dataset) throw ArchiveError(where + ": is finished; nothing more can be written");
+  if (!views) throw ArchiveError(where + ": is finished; nothing more can be written");
   if (quantity != header.quantity) throw ArchiveError(name + ": counts and line integrals do not go into one scan");
   const Array<float, 3>::Shape expected{header.bins(), header.geometry.rows, header.geometry.columns};
   if (values.shape() != expected) throw ArchiveError(name + ": its shape is not [bins, rows, columns] of the scan's header");
   check_values(values, quantity, name);
   const std::uint64_t counter = sequence.air_views() + sequence.object_views();
   const bool last = !view.air && view.index + 1 == header.geometry.views;
-  fill_acquisition(acquisition, view, values, header, counter, last);
-  sequence.accept(fields_of(acquisition.getHead()));
-  with_ismrmrd(where, [&] { dataset->appendAcquisition(acquisition); });
+  const ISMRMRD::AcquisitionHeader head = acquisition_header(view, header, counter, last);
+  sequence.accept(fields_of(head));
+  with_ismrmrd(where, [&] { views->write(head, values, name); });
 }
 
-ArchiveWriter::ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header)
-    : impl_(std::make_unique<Impl>(file, header)) {}
+ArchiveWriter::ArchiveWriter(const std::filesystem::path& file, const ScanHeader& header, ArchiveForm form)
+    : impl_(std::make_unique<Impl>(file, header, form)) {}
 ArchiveWriter::~ArchiveWriter() = default;
 
 void ArchiveWriter::write(const Counts<float>& view) { impl_->write(view.view, view.counts, Quantity::counts); }
@@ -104,8 +101,9 @@ void ArchiveWriter::finish() {
   Impl& w = *impl_;
   w.sequence.finish();
   with_ismrmrd(w.where, [&] {
-    w.dataset->writeHeader(header_to_xml(w.header, w.truth ? w.truth->materials : std::vector<std::string>{}));
-    w.dataset.reset();
+    w.views.reset();
+    ISMRMRD::Dataset(w.pending.temporary().c_str(), "dataset", false)
+        .writeHeader(header_to_xml(w.header, w.truth ? w.truth->materials : std::vector<std::string>{}));
     const hdf5::Handle file(
         hdf5::checked(H5Fopen(w.pending.temporary().c_str(), H5F_ACC_RDWR, H5P_DEFAULT), w.where + ": cannot be written"));
     if (w.truth) write_truth(file, *w.truth, w.header);

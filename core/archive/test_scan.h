@@ -86,9 +86,9 @@ inline ScanHeader small_header(Quantity quantity = Quantity::counts) {
 }
 
 // Air views first, then object views; everything from one seed.
-inline std::vector<Counts<float>> small_views(const ScanHeader& h, std::size_t air = 2) {
+inline std::vector<Counts<float>> small_views(const ScanHeader& h, std::size_t air = 2, int largest = (1 << 24) - 1) {
   std::mt19937 random(7);
-  std::uniform_int_distribution<int> count(0, (1 << 24) - 1);
+  std::uniform_int_distribution<int> count(0, largest);
   std::vector<Counts<float>> views;
   for (std::size_t i = 0; i < air + h.geometry.views; ++i) {
     Counts<float> c;
@@ -109,8 +109,9 @@ inline std::vector<Counts<float>> small_views(const ScanHeader& h, std::size_t a
   return views;
 }
 
-inline void write_scan(const std::filesystem::path& file, const ScanHeader& h, const std::vector<Counts<float>>& views) {
-  ArchiveWriter writer(file, h);
+inline void write_scan(const std::filesystem::path& file, const ScanHeader& h, const std::vector<Counts<float>>& views,
+                       ArchiveForm form = ArchiveForm::plain) {
+  ArchiveWriter writer(file, h, form);
   for (const auto& view : views) writer.write(view);
   writer.finish();
 }

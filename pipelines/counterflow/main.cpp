@@ -93,6 +93,16 @@ void add_simulate(Command& c) {
   path_option(sub, "SCENARIO", o->scenario, "Scenario, XML")->required();
   path_option(sub, "-o,--output", o->output, "Scan archive to write")->required();
   optional_option(sub, "--seed", o->seed, "Seed of the noise, instead of the scenario's")->check(CLI::NonNegativeNumber);
+  sub->add_flag("--compact", o->compact, "Write counts as compressed integers, four and more times smaller");
+}
+
+void add_convert(Command& c) {
+  const auto o = std::make_shared<ConvertOptions>();
+  auto* sub = add_verb(c, "convert", "Turn a scan archive into its compact form, or back", o, convert);
+  path_option(sub, "SCAN", o->input, "Scan archive")->required();
+  path_option(sub, "-o,--output", o->output, "Scan archive to write")->required();
+  auto* compact = sub->add_flag("--compact", o->compact, "Counts as compressed integers; default for a plain scan");
+  sub->add_flag("--plain", o->plain, "Acquisitions that any ISMRMRD tool reads; default for a compact scan")->excludes(compact);
 }
 
 void add_run(Command& c) {
@@ -172,7 +182,7 @@ void build(Command& c) {
   c.app.fallthrough();
   c.app.allow_extras();
   add_common(c);
-  for (const auto add : {add_simulate, add_run, add_check, add_describe, add_evaluate, add_view, add_import}) add(c);
+  for (const auto add : {add_simulate, add_run, add_check, add_describe, add_evaluate, add_view, add_import, add_convert}) add(c);
 }
 
 std::vector<std::string> verbs(const CLI::App& app) {

@@ -1,4 +1,4 @@
-// counterflow simulate SCENARIO.xml -o scan.h5 [--seed N]
+// counterflow simulate SCENARIO.xml -o scan.h5 [--seed N] [--compact]
 #include "pipelines/simulator/simulate.h"
 
 #include <chrono>
@@ -22,6 +22,8 @@ void write_to_pipe(const SimulatedScan& scan, Workers& workers, const Simulation
 }  // namespace
 
 void simulate(const SimulateOptions& options, const CommonOptions& common, std::ostream& out) {
+  if (options.compact && options.output == "-")
+    throw ConfigError("simulate: --compact is a form of files; a pipe has its own: leave it out");
   const auto start = std::chrono::steady_clock::now();
   Scenario scenario = read_scenario(options.scenario, common.data);
   if (options.seed) scenario.acquisition.seed = static_cast<std::int64_t>(*options.seed & 0x7fffffffffffffff);
@@ -31,7 +33,7 @@ void simulate(const SimulateOptions& options, const CommonOptions& common, std::
     Progress progress(std::cerr, "views", scan.size(), common.quiet);
     const auto show = [&](std::size_t done, std::size_t) { progress.at(done); };
     if (options.output == "-") write_to_pipe(scan, workers, show);
-    else simulate_scan(scan, workers, options.output, show);
+    else simulate_scan(scan, workers, options.output, show, options.compact ? ArchiveForm::compact : ArchiveForm::plain);
     progress.finish();
     if (common.quiet || options.output == "-") return;
     const ScanHeader& h = scan.scenario().header;

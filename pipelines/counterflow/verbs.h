@@ -24,8 +24,15 @@ struct CommonOptions {
 struct SimulateOptions {
   std::filesystem::path scenario, output;
   std::optional<std::uint64_t> seed;  // instead of the scenario's
+  bool compact = false;
 };
 void simulate(const SimulateOptions&, const CommonOptions&, std::ostream& out);
+
+struct ConvertOptions {
+  std::filesystem::path input, output;
+  bool compact = false, plain = false;  // neither: the form that the input has not
+};
+void convert(const ConvertOptions&, const CommonOptions&, std::ostream& out);
 
 struct RunOptions {
   std::filesystem::path chain;

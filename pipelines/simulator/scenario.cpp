@@ -6,6 +6,7 @@
 #include <numbers>
 #include <sstream>
 
+#include "core/archive/named_files.h"
 #include "core/error.h"
 #include "core/geometry/helix.h"
 #include "core/physics/material.h"
@@ -160,7 +161,7 @@ void parse_detector(const XmlElement& element, const Folders& folders, ScanHeade
                         std::to_string(modules));
   load_file(element, system.bin_spectra, folders, system);
   if (!system.bin_spectra.empty()) system.detector.clear();
-  if (words(system.detector).size() == 1) load_file(element, system.detector, folders, system);
+  if (!system.detector.empty() && !is_sensor(system.detector)) load_file(element, system.detector, folders, system);
 }
 
 void parse_acquisition(const XmlElement& root, Acquisition& a) {

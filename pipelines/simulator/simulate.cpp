@@ -108,8 +108,8 @@ void for_each_view(const SimulatedScan& scan, Workers& workers, const std::funct
 }
 
 void simulate_scan(const SimulatedScan& scan, Workers& workers, const std::filesystem::path& output,
-                   const SimulationProgress& progress) {
-  ArchiveWriter writer(output, scan.scenario().header);
+                   const SimulationProgress& progress, ArchiveForm form) {
+  ArchiveWriter writer(output, scan.scenario().header, form);
   for_each_view(
       scan, workers, [&](const Counts<float>& view) { writer.write(view); }, progress);
   writer.write(truth_of(scan.scenario()));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/archive/archive.h"
 #include "core/engine/stream.h"
 #include "core/message/message.h"
 #include "pipelines/simulator/scenario.h"
@@ -40,6 +41,6 @@ void for_each_view(const SimulatedScan& scan, Workers& workers, const std::funct
 
 // Writes the archive with truth and what was injected.
 void simulate_scan(const SimulatedScan& scan, Workers& workers, const std::filesystem::path& output,
-                   const SimulationProgress& progress = {});
+                   const SimulationProgress& progress = {}, ArchiveForm form = ArchiveForm::plain);
 
 }  // namespace counterflow
