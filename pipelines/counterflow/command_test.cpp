@@ -48,7 +48,7 @@ TEST(Command, helps_and_tells_its_version) {
   EXPECT_THAT(run("--version").text, StartsWith("counterflow 0."));
   const auto help = run("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* verb : {"simulate", "run", "check", "describe", "evaluate", "view", "import", "--threads"})
+  for (const char* verb : {"simulate", "run", "check", "describe", "evaluate", "view", "import", "convert", "--threads"})
     EXPECT_THAT(help.text, HasSubstr(verb));
   EXPECT_THAT(run("view --help").text, HasSubstr("--window"));
 }
