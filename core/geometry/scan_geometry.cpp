@@ -85,9 +85,9 @@ void ScanGeometry::check() const {
           source_to_detector);
 }
 
-void ScanGeometry::require_standing_table(const std::string& gadget) const {
+void ScanGeometry::require_standing_table() const {
   if (is_helical())
-    throw ConfigError(gadget + ": expected a standing table, got a helical scan (table feed " + number_text(table_feed) +
+    throw ConfigError("expected a standing table, got a helical scan (table feed " + number_text(table_feed) +
                       " mm a turn); use HelicalReconstruction (docs/helical.md)");
 }
 

@@ -66,8 +66,8 @@ struct ScanGeometry {
 
   // Throws ConfigError naming the first value that makes no sense.
   void check() const;
-  // For gadgets that know circular scans only: throws ConfigError, in the gadget's name, where the table moves.
-  void require_standing_table(const std::string& gadget) const;
+  // For gadgets that know circular scans only: throws ConfigError where the table moves.
+  void require_standing_table() const;
 
   bool operator==(const ScanGeometry&) const = default;
 };

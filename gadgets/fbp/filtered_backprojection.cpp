@@ -87,7 +87,7 @@ template <class Real>
 typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin(const Params&, const ScanHeader& header) const {
   const ScanGeometry& g = header.geometry;
   g.check();
-  g.require_standing_table("FilteredBackprojection");
+  g.require_standing_table();
   if (!g.is_fan() && g.beam != Beam::parallel)
     throw ConfigError("expected geometry fan-arc, fan-flat or parallel, got " + std::string(beam_name(g.beam)) +
                       "; a narrow cone may be declared as a fan, each row a slice");
