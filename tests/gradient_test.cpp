@@ -18,6 +18,17 @@ namespace {
 
 constexpr std::size_t kViews = 10, kColumns = 22, kRows = 4, kModules = 2, kBins = 4;
 
+// Ten views over a turn and a quarter see two complete slices.
+void make_helical(ScanHeader& h) {
+  h.geometry.beam = Beam::cone_arc;
+  h.geometry.views_per_rotation = 8;
+  h.geometry.angle_step = 2 * M_PI / 8;
+  h.geometry.table_feed = 2.5;
+  h.geometry.first_table_position = -2.5 * 9 / 16;
+  h.grid.nz = 2;
+  h.grid.voxel_z = 0.3;
+}
+
 ScanHeader small_header(bool line_integrals) {
   ScanHeader h;
   h.geometry = {.beam = Beam::fan_arc,
@@ -63,7 +74,10 @@ std::vector<Message<double>> small_scan(const ScanHeader& h) {
   std::vector<Message<double>> views;
   const CountsModel model(h.system, {"water", "iodine"});
   for (std::size_t v = 0; v < kViews; ++v) {
-    View view{.index = v, .angle = h.geometry.first_angle + h.geometry.angle_step * static_cast<double>(v), .exposure = 1.1};
+    View view{.index = v,
+              .angle = h.geometry.first_angle + h.geometry.angle_step * static_cast<double>(v),
+              .exposure = 1.1,
+              .table_position = h.geometry.table_position(static_cast<double>(v))};
     Array<double, 3> values({h.bins(), kRows, kColumns});
     for (std::size_t i = 0; i < kRows * kColumns; ++i) {
       const std::vector<double> a{5 + 10 * uniform(random), 0.02 * uniform(random)};
@@ -145,7 +159,8 @@ std::string chain_with_losses(const std::string& file) {
 void check_chain(const std::string& file, bool line_integrals) {
   const PluginFolders plugins({COUNTERFLOW_PLUGIN_DIR, COUNTERFLOW_TEST_PLUGIN_DIR});
   const auto chain = parse_chain<double>(chain_with_losses(file), file, plugins);
-  const ScanHeader h = small_header(line_integrals);
+  ScanHeader h = small_header(line_integrals);
+  if (file == "helical.xml") make_helical(h);
   const auto views = small_scan(h);
 
   Workers workers(2);
@@ -196,6 +211,7 @@ void check_chain(const std::string& file, bool line_integrals) {
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
+TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }
 TEST(WholeChainGradient, line_integral_images_agree_with_differences) { check_chain("line_integrals_fbp.xml", true); }
 TEST(WholeChainGradient, dual_energy_images_agree_with_differences) { check_chain("dual_energy.xml", true); }

@@ -1,11 +1,16 @@
 // One source, compiled for each instruction set (counterflow_kernel); COUNTERFLOW_KERNEL names its namespace.
 #include "gadgets/helical/backprojection_kernel.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
 
 using helical::Helix;
 using helical::kLanes;
+using helical::kRows;
 using helical::Tile;
 using helical::Views;
 
@@ -134,17 +139,69 @@ inline void over_tile(const Helix<Real>& h, const Views<Real>& views, const Tile
       }
 }
 
+// to[i] += low[i] row[r_i] + high[i] row[r_i + 1] with r_i = chunk.row[i] - base.
+template <class Real>
+inline void interpolate(const Chunk<Real>& chunk, int base, const Real* row, Real* to) {
+#pragma omp simd
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const Real* at = row + (chunk.row[i] - base);
+    to[i] += chunk.low[i] * at[0] + chunk.high[i] * at[1];
+  }
+}
+#if defined(__AVX512F__)  // the same by permutations of registers, several times as fast as gathers
+inline void interpolate(const Chunk<float>& chunk, int base, const float* row, float* to) {
+  const __m512 first = _mm512_loadu_ps(row), second = _mm512_loadu_ps(row + 16);
+  const __m512i at = _mm512_sub_epi32(_mm512_loadu_si512(chunk.row), _mm512_set1_epi32(base));
+  const __m512i next = _mm512_add_epi32(at, _mm512_set1_epi32(1));
+  __m512 sum = _mm512_loadu_ps(to);
+  sum = _mm512_fmadd_ps(_mm512_loadu_ps(chunk.low), _mm512_permutex2var_ps(first, at, second), sum);
+  sum = _mm512_fmadd_ps(_mm512_loadu_ps(chunk.high), _mm512_permutex2var_ps(first, next, second), sum);
+  _mm512_storeu_ps(to, sum);
+}
+#elif defined(__AVX2__)
+inline __m256 pick(__m256 first, __m256 second, __m256i at) {  // of 16 numbers
+  const __m256 beyond = _mm256_castsi256_ps(_mm256_cmpgt_epi32(at, _mm256_set1_epi32(7)));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(first, at), _mm256_permutevar8x32_ps(second, at), beyond);
+}
+inline void interpolate(const Chunk<float>& chunk, int base, const float* row, float* to) {
+  for (std::size_t i = 0; i < kLanes; i += 8) {
+    const int from = chunk.row[i];
+    if (chunk.row[i + 7] - from > 14) {
+      for (std::size_t l = i; l < i + 8; ++l)
+        to[l] += chunk.low[l] * row[chunk.row[l] - base] + chunk.high[l] * row[chunk.row[l] - base + 1];
+      continue;
+    }
+    const __m256 first = _mm256_loadu_ps(row + (from - base)), second = _mm256_loadu_ps(row + (from - base) + 8);
+    const __m256i at =
+        _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(chunk.row + i)), _mm256_set1_epi32(from));
+    const __m256i next = _mm256_add_epi32(at, _mm256_set1_epi32(1));
+    __m256 sum = _mm256_loadu_ps(to + i);
+    sum = _mm256_fmadd_ps(_mm256_loadu_ps(chunk.low + i), pick(first, second, at), sum);
+    sum = _mm256_fmadd_ps(_mm256_loadu_ps(chunk.high + i), pick(first, second, next), sum);
+    _mm256_storeu_ps(to + i, sum);
+  }
+}
+#endif
+
 template <class Real>
 void gather_all(const Helix<Real>& h, const Views<Real>& views, const Tile& tile, const Real* rows, Real* image) {
   over_tile(h, views, tile, [&](const Chunk<Real>& chunk, int column, Real fraction, std::size_t view, std::size_t voxel) {
     const std::size_t next = h.channels * h.row_stride;
     const Real* q = rows + view * h.view_stride + static_cast<std::size_t>(column) * next;
+    const int base = chunk.row[0], needed = chunk.row[kLanes - 1] - base + 2;
     for (std::size_t c = 0; c < h.channels; ++c, q += h.row_stride, voxel += h.depth) {
       Real* to = image + voxel;
+      Real row[kRows + 16];  // of the place between two columns; the rest is loaded and not used
+      const Real *a = q + base, *b = a + next;
+      if (needed <= static_cast<int>(kRows)) {
 #pragma omp simd
-      for (std::size_t i = 0; i < kLanes; ++i) {
-        const Real *a = q + chunk.row[i], *b = a + next;
-        to[i] += chunk.low[i] * (a[0] + fraction * (b[0] - a[0])) + chunk.high[i] * (a[1] + fraction * (b[1] - a[1]));
+        for (std::size_t r = 0; r < kRows; ++r) row[r] = a[r] + fraction * (b[r] - a[r]);
+        interpolate(chunk, base, row, to);
+      } else {  // slices much thicker than rows
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          a = q + chunk.row[i], b = a + next;
+          to[i] += chunk.low[i] * (a[0] + fraction * (b[0] - a[0])) + chunk.high[i] * (a[1] + fraction * (b[1] - a[1]));
+        }
       }
     }
   });
@@ -155,13 +212,26 @@ void scatter_all(const Helix<Real>& h, const Views<Real>& views, const Tile& til
   over_tile(h, views, tile, [&](const Chunk<Real>& chunk, int column, Real fraction, std::size_t view, std::size_t voxel) {
     const std::size_t next = h.channels * h.row_stride;
     Real* q = rows + view * h.view_stride + static_cast<std::size_t>(column) * next;
+    const int base = chunk.row[0], needed = chunk.row[kLanes - 1] - base + 2;
     for (std::size_t c = 0; c < h.channels; ++c, q += h.row_stride, voxel += h.depth) {
       const Real* from = image + voxel;
-      for (std::size_t i = 0; i < kLanes; ++i) {
-        Real *a = q + chunk.row[i], *b = a + next;
-        const Real low = chunk.low[i] * from[i], high = chunk.high[i] * from[i];
-        a[0] += low - fraction * low, b[0] += fraction * low;
-        a[1] += high - fraction * high, b[1] += fraction * high;
+      Real row[kRows] = {};
+      Real *a = q + base, *b = a + next;
+      if (needed <= static_cast<int>(kRows)) {
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          Real* at = row + (chunk.row[i] - base);
+          at[0] += chunk.low[i] * from[i];
+          at[1] += chunk.high[i] * from[i];
+        }
+#pragma omp simd
+        for (int r = 0; r < needed; ++r) a[r] += row[r] - fraction * row[r], b[r] += fraction * row[r];
+      } else {
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          a = q + chunk.row[i], b = a + next;
+          const Real low = chunk.low[i] * from[i], high = chunk.high[i] * from[i];
+          a[0] += low - fraction * low, b[0] += fraction * low;
+          a[1] += high - fraction * high, b[1] += fraction * high;
+        }
       }
     }
   });

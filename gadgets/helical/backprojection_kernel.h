@@ -14,6 +14,7 @@
 namespace counterflow::helical {
 
 inline constexpr std::size_t kLanes = 16;  // views, and voxels along z, that are handled together
+inline constexpr std::size_t kRows = 32;   // that kLanes voxels see, unless slices are much thicker than rows
 inline constexpr std::size_t kTile = 8;    // pixels on a side: few enough that the columns that it sees stay in cache
 
 // Lengths along z are in voxels, from the first slice. Columns are counted with one empty guard on the left: column i is i + 1
@@ -33,7 +34,8 @@ struct Helix {
   Real half_turn = 0;         // table feed in half a turn, signed
   Real turn = 0;              // table feed a radian of fan angle, signed
   int reach = 0;              // views farther than this many half turns away never see the same voxel
-  std::size_t rows = 0, row_stride = 0, channels = 0;  // filtered rows are [view][guarded column][channel][row_stride > rows]
+  std::size_t rows = 0, row_stride = 0, channels = 0;  // filtered rows are [view][guarded column][channel][row_stride > rows],
+                                                       // readable for kRows beyond
   std::size_t view_stride = 0;
   const Real* x = nullptr;                // [nx] of pixels [mm]
   const Real* y = nullptr;                // [ny]

@@ -51,7 +51,7 @@ struct Case {
     x.resize(h.nx), y.resize(ny);  // up to 47 mm off, beyond the detector's ends too
     for (auto* values : {&x, &y})
       for (Real& v : *values) v = real(33 * unit(random));
-    rows.resize(views.count * h.view_stride), image.resize(h.nx * ny * h.channels * h.depth);
+    rows.resize(views.count * h.view_stride + helical::kRows), image.resize(h.nx * ny * h.channels * h.depth);
     for (auto* values : {&rows, &image})
       for (Real& v : *values) v = real(unit(random));
     h.x = x.data(), h.y = y.data(), h.fan = fan.data();

@@ -125,7 +125,7 @@ template <class Real>
 void HelicalOperator<Real>::backproject(const Ring<Real>& ring, long first, std::size_t count, Volume<Real>& image) const {
   if (count == 0) return;
   const Helix<Real> h = helix(image.channels, image.depth);
-  Aligned<Real> rows(count * h.view_stride);
+  Aligned<Real> rows(count * h.view_stride + kRows);
   parallel_chunks(count, 1, [&](std::size_t v, std::size_t) {
     Array<Real, 2> view = parallel_view(ring, first + static_cast<long>(v));
     filter(view);
