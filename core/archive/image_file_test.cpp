@@ -60,18 +60,25 @@ TEST(ImageFile, volumes_come_back_bit_for_bit_from_slices_in_any_order) {
 TEST(ImageFile, energies_and_noise_have_series_of_their_own) {
   const Folder folder;
   auto materials = some_image("density", "g/cm^3", {"water", "iodine"});
-  materials.noise = materials.value;
-  for (float& v : materials.noise) v *= v;
-  const auto mono = some_image("monoenergetic", "HU", {"70 keV", "140 keV"});
+  materials.covariance = Array<float, 4>({3, 3, 4, 5}, -7.0F);  // pairs (0,0), (0,1), (1,1)
+  for (std::size_t c : {0, 1})
+    for (std::size_t i = 0; i < 60; ++i)
+      materials.covariance.block(pair_index(c, c, 2))[i] = std::pow(materials.value.block(c)[i], 2.0F);
+  auto mono = some_image("monoenergetic", "HU", {"70 keV", "140 keV"});
+  mono.covariance = Array<float, 4>({3, 3, 4, 5}, 16.0F);
   ImageFileWriter writer(folder / "images.h5", {});
   writer.write(materials);
   writer.write(mono);
   writer.finish();
   const auto all = read_images(folder / "images.h5");
-  ASSERT_EQ(all.size(), 4u);
+  ASSERT_EQ(all.size(), 6u);
   EXPECT_EQ(all[1].number, 1);
   EXPECT_EQ(all[1].channels, (Channels{"noise", "g/cm^3", {"water", "iodine"}}));
-  EXPECT_EQ(all[1].value, materials.noise);
+  for (std::size_t i = 0; i < all[1].value.size(); ++i) ASSERT_FLOAT_EQ(all[1].value[i], std::abs(materials.value[i]));
+  EXPECT_EQ(all[4].number, 2070);
+  EXPECT_EQ(all[5].number, 2140);
+  EXPECT_EQ(all[5].channels, (Channels{"noise", "HU", {"140 keV"}}));
+  EXPECT_EQ(all[5].value, (Array<float, 4>({1, 3, 4, 5}, 4.0F)));
   EXPECT_EQ(all[2].number, 1070);
   EXPECT_EQ(all[3].number, 1140);
   EXPECT_EQ(all[3].channels, (Channels{"monoenergetic", "HU", {"140 keV"}}));

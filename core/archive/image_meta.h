@@ -8,7 +8,10 @@
 
 namespace counterflow {
 
-constexpr int kNoiseSeries = 1, kMonoenergeticSeries = 1000, kMonoenergeticNoiseSeries = 2000;
+// Series of images (docs/format.md): materials and attenuation have 0, a monoenergetic image 1000 + its keV. The noise of a
+// series has a series of its own.
+constexpr int kMonoenergeticSeries = 1000;
+constexpr int noise_series(int series) { return series < kMonoenergeticSeries ? series + 1 : series + 1000; }
 
 using MetaValues = std::map<std::string, std::vector<std::string>>;
 std::string meta_to_xml(const MetaValues& values);

@@ -27,24 +27,22 @@ double kev_of(const std::string& name) {
   return *kev;
 }
 
-void add_monoenergetic(std::vector<Piece>& pieces, const Channels& channels, const Array<float, 4>& value, int base,
-                       const char* quantity) {
-  for (std::size_t c = 0; c < channels.names.size(); ++c) {
-    const int series = base + static_cast<int>(std::lround(kev_of(channels.names[c])));
-    pieces.push_back({series, {quantity, channels.unit, {channels.names[c]}}, &value, c});
-  }
-}
-
-std::vector<Piece> pieces_of(const Image<float>& image) {
+// One series a channel for monoenergetic images, one for all channels of others; the same of their noise.
+std::vector<Piece> pieces_of(const Image<float>& image, const Array<float, 4>& noise) {
   std::vector<Piece> pieces;
   const Channels& channels = *image.channels;
-  if (channels.quantity == "monoenergetic") {
-    add_monoenergetic(pieces, channels, image.value, kMonoenergeticSeries, "monoenergetic");
-    if (!image.noise.empty()) add_monoenergetic(pieces, channels, image.noise, kMonoenergeticNoiseSeries, "noise");
+  const auto add = [&](int series, const Channels& of, std::size_t first) {
+    pieces.push_back({series, of, &image.value, first});
+    if (!noise.empty()) pieces.push_back({noise_series(series), {"noise", of.unit, of.names}, &noise, first});
+  };
+  if (channels.quantity != "monoenergetic") {
+    add(0, channels, 0);
     return pieces;
   }
-  pieces.push_back({0, channels, &image.value, 0});
-  if (!image.noise.empty()) pieces.push_back({kNoiseSeries, {"noise", channels.unit, channels.names}, &image.noise, 0});
+  for (std::size_t c = 0; c < channels.names.size(); ++c) {
+    const int kev = static_cast<int>(std::lround(kev_of(channels.names[c])));
+    add(kMonoenergeticSeries + kev, {channels.quantity, channels.unit, {channels.names[c]}}, c);
+  }
   return pieces;
 }
 
@@ -54,7 +52,8 @@ void check_shape(const Image<float>& image, const std::string& where) {
   const ImageGrid& g = image.grid;
   const bool fits =
       s[0] == image.channels->names.size() && s[2] == g.ny && s[3] == g.nx && s[1] > 0 && image.slice + s[1] <= g.nz;
-  if (!fits || (!image.noise.empty() && image.noise.shape() != s))
+  if (!fits ||
+      (!image.covariance.empty() && image.covariance.shape() != Array<float, 4>::Shape{pair_count(s[0]), s[1], s[2], s[3]}))
     throw ArchiveError(where + ": an image's shape is not [channels, slices, ny, nx] of its grid");
   constexpr std::size_t kLargest = 65535;  // ISMRMRD keeps them in 16 bits, and counts pixels in 32
   if (s[0] > kLargest || g.nx > kLargest || g.ny > kLargest || g.nz > kLargest + 1 || s[0] * g.nx * g.ny > std::size_t{1} << 28)
@@ -91,7 +90,8 @@ void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const 
                     const std::function<void(const ImageSlice&)>& take) {
   if (image.view.preview) return;  // live pictures are not kept
   check_shape(image, where);
-  for (const Piece& piece : pieces_of(image)) {
+  const Array<float, 4> noise = noise_of(image);
+  for (const Piece& piece : pieces_of(image, noise)) {
     const std::string meta = meta_to_xml(image_meta(piece.channels, image.grid, origin));
     for (std::size_t z = 0; z < piece.value->extent(1); ++z)
       take({piece.series, image.slice + z, piece.channels, slice_of(piece, image.grid, meta, z, image.slice + z)});

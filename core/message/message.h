@@ -2,6 +2,8 @@
 // named by each(), so that gradient checks, sums and dumps need no second list. Messages are immutable once sent.
 // Templates on Real: a chain runs in float and is checked in double.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -60,17 +62,36 @@ struct PathLengths {
 template <class Real>
 struct Image {
   static constexpr const char* kName = "Image";
-  View view;              // of the last view that went in; says whether it is a preview
-  Array<Real, 4> value;   // [channel,z,y,x], in channels->unit
-  Array<Real, 4> noise;   // [channel,z,y,x], standard deviation by the bound; empty unless asked for; not in each()
-  ImageGrid grid;         // of the whole volume
-  std::size_t slice = 0;  // index in z of value's first slice in that volume
+  View view;                  // of the last view that went in; says whether it is a preview
+  Array<Real, 4> value;       // [channel,z,y,x], in channels->unit
+  Array<Real, 4> covariance;  // [pair,z,y,x], unit squared, by the bound: as PathLengths::covariance; not in each()
+  ImageGrid grid;             // of the whole volume
+  std::size_t slice = 0;      // index in z of value's first slice in that volume
   std::shared_ptr<const Channels> channels;
   template <class Self, class Visitor>
   static void each(Self& self, Visitor&& visit) {
     visit("value", self.value);
   }
 };
+
+// Pairs of n channels, and the place of the pair (i, j) in a covariance.
+constexpr std::size_t pair_count(std::size_t n) { return n * (n + 1) / 2; }
+constexpr std::size_t pair_index(std::size_t i, std::size_t j, std::size_t n) {
+  return i <= j ? i * n - i * (i + 1) / 2 + j : pair_index(j, i, n);
+}
+
+// Standard deviation of every voxel by the bound, [channel,z,y,x] in channels->unit; empty where the covariance is.
+template <class Real>
+Array<Real, 4> noise_of(const Image<Real>& image) {
+  if (image.covariance.empty()) return {};
+  Array<Real, 4> noise(image.value.shape());
+  for (std::size_t c = 0; c < noise.extent(0); ++c) {
+    const auto variance = image.covariance.block(pair_index(c, c, noise.extent(0)));
+    std::transform(variance.begin(), variance.end(), noise.block(c).begin(),
+                   [](Real v) { return v > 0 ? std::sqrt(v) : Real(0); });
+  }
+  return noise;
+}
 
 template <class T>
 using Sent = std::shared_ptr<const T>;

@@ -52,7 +52,7 @@ BENCHMARK(FilterAndBackproject<double>)->ArgNames({"beam", "slices"})->ArgsProdu
 void Backproject(benchmark::State& state) {
   const ScanHeader h = peers_case(static_cast<Beam>(state.range(0)), static_cast<std::size_t>(state.range(1)));
   const fbp::Reconstruction<float> reconstruction(h.geometry, h.grid, hann());
-  const auto rows = reconstruction.filtered(batch_of<float>(h), reconstruction.zero_volume(1).block, false);
+  const auto rows = reconstruction.filtered(batch_of<float>(h), reconstruction.zero_volume(1).block, 0);
   const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
   auto volume = reconstruction.zero_volume(1);
   const auto batch = batch_of<float>(h);

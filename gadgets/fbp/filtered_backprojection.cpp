@@ -8,9 +8,6 @@
 namespace counterflow {
 namespace {
 
-// Place of the variance of channel c in the upper triangle by rows of an n x n matrix.
-std::size_t diagonal(std::size_t c, std::size_t n) { return c * n - c * (c - 1) / 2; }
-
 // Makes room at the first view, whose channels rule.
 template <class Real>
 void open(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
@@ -18,42 +15,43 @@ void open(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
   const auto& r = *state.reconstruction;
   state.channels = fbp::image_channels(x.view, x.channels);
   state.image = r.zero_volume(channels);
-  const std::array<std::size_t, 3> shape{fbp::Batch<Real>::kViews, r.slices_and_channels(channels), r.geometry().columns};
-  state.batch.rows = Array<Real, 3>(shape);
-  if (state.variance) {
-    state.variance = r.zero_volume(channels);
-    state.batch.variance = Array<Real, 3>(shape);
+  const auto rows_of = [&](std::size_t n) {
+    return Array<Real, 3>({fbp::Batch<Real>::kViews, r.slices_and_channels(n), r.geometry().columns});
+  };
+  state.batch.rows = rows_of(channels);
+  if (state.covariance) {
+    state.covariance = r.zero_volume(pair_count(channels));
+    state.batch.covariance = rows_of(pair_count(channels));
   }
 }
 
 template <class Real>
-void keep_variance(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
-  const std::size_t channels = x.areal_density.extent(0), pairs = channels * (channels + 1) / 2;
-  const std::array<std::size_t, 3> expected{pairs, x.areal_density.extent(1), x.areal_density.extent(2)};
+void keep_covariance(fbp::Accumulator<Real>& state, const PathLengths<Real>& x) {
+  const std::array<std::size_t, 3> expected{pair_count(x.areal_density.extent(0)), x.areal_density.extent(1),
+                                            x.areal_density.extent(2)};
   if (x.covariance.shape() != expected)
     throw DataError(fbp::at_view(x.view) +
                     "noise=\"true\" expected a covariance [pair,row,column] = " + fbp::shape_text(expected) + ", got " +
                     (x.covariance.empty() ? "none" : fbp::shape_text(x.covariance.shape())) +
                     "; set covariance=\"true\" on the decomposition");
-  auto to = state.batch.variance.block(state.batch.angles.size()).begin();
-  for (std::size_t c = 0; c < channels; ++c) {
-    const auto from = x.covariance.block(diagonal(c, channels));
-    to = std::copy(from.begin(), from.end(), to);
-  }
+  std::copy(x.covariance.begin(), x.covariance.end(), state.batch.covariance.block(state.batch.angles.size()).begin());
 }
 
 template <class Real>
 void flush(fbp::Accumulator<Real>& state) {
-  state.reconstruction->backproject(state.batch, state.image, state.variance ? &*state.variance : nullptr);
+  state.reconstruction->backproject(state.batch, state.image, state.covariance ? &*state.covariance : nullptr);
   state.batch.angles.clear();
 }
 
 template <class Real>
-Array<Real, 4> noise_of(const fbp::Accumulator<Real>& state, std::size_t slice) {
-  if (!state.variance) return {};
-  Array<Real, 4> noise = state.reconstruction->slices(*state.variance, slice, 1);
-  for (Real& v : noise) v = std::sqrt(std::max(v, Real(0)));  // rounding of the transform may fall below 0
-  return noise;
+Array<Real, 4> covariance_of(const fbp::Accumulator<Real>& state, std::size_t slice) {
+  if (!state.covariance) return {};
+  Array<Real, 4> covariance = state.reconstruction->slices(*state.covariance, slice, 1);
+  const std::size_t channels = state.image.channels;
+  for (std::size_t c = 0; c < channels; ++c)
+    for (Real& v : covariance.block(pair_index(c, c, channels)))
+      v = std::max(v, Real(0));  // rounding of the transform may fall below 0
+  return covariance;
 }
 
 }  // namespace
@@ -63,7 +61,9 @@ void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
   properties_.describe_filter(visit);
   properties_.describe_slice(visit);
   visit("noise", noise_,
-        {.unit = "", .text = "also give the standard deviation of each voxel, from the covariance of the path lengths"});
+        {.unit = "",
+         .text =
+             "also give the covariance of each voxel's channels, from that of the path lengths; files keep standard deviations"});
 }
 
 template <class Real>
@@ -97,7 +97,7 @@ typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin
   fbp::FilterSettings filter = properties_.filter();
   filter.variance = noise_;
   state.reconstruction = std::make_shared<const fbp::Reconstruction<Real>>(g, grid, filter);
-  if (noise_) state.variance.emplace();
+  if (noise_) state.covariance.emplace();
   return state;
 }
 
@@ -105,11 +105,15 @@ template <class Real>
 Footprint FilteredBackprojection<Real>::footprint(const ScanHeader& header) const {
   const ScanGeometry& g = header.geometry;
   const ImageGrid grid = this->grid(header);
-  const std::size_t channels = std::max<std::size_t>(header.bins(), 1), maps = noise_ ? 2 : 1;
-  const std::size_t pixels = checked_size(grid.nx, grid.ny) * maps;
+  constexpr std::size_t kMostMaterials = 3;  // that a decomposition gives a covariance of
+  const std::size_t channels = std::max<std::size_t>(header.bins(), 1);
+  const std::size_t pairs = noise_ ? pair_count(std::min(channels, kMostMaterials)) : 0;
+  const std::size_t pixels = checked_size(grid.nx, grid.ny);
   const std::size_t block = fbp::padded_block<Real>(channels * g.rows);
-  const std::size_t row = checked_size(g.columns + 3, block) * (noise_ ? 5 : 2);  // as they came, and filtered
-  return {pixels * channels * sizeof(Real), (pixels * block + row * fbp::Batch<Real>::kViews) * sizeof(Real), g.rows};
+  const std::size_t pair_block = pairs > 0 ? fbp::padded_block<Real>(pairs * g.rows) : 0;
+  const std::size_t rows = checked_size(g.columns + 3, 2 * block + 3 * pair_block);  // as they came, and filtered
+  return {pixels * (channels + pairs) * sizeof(Real),
+          (pixels * (block + pair_block) + rows * fbp::Batch<Real>::kViews) * sizeof(Real), g.rows};
 }
 
 template <class Real>
@@ -117,7 +121,7 @@ void FilteredBackprojection<Real>::add(const Params&, State& state, const In& x)
   const std::size_t channels = state.views == 0 ? x.areal_density.extent(0) : state.image.channels;
   fbp::check_path_lengths(state.reconstruction->geometry(), channels, x);
   if (state.views == 0) open(state, x);
-  if (state.variance) keep_variance(state, x);
+  if (state.covariance) keep_covariance(state, x);
   auto to = state.batch.rows.block(state.batch.angles.size());
   std::copy(x.areal_density.begin(), x.areal_density.end(), to.begin());
   state.batch.angles.push_back(x.view.angle);
@@ -134,7 +138,7 @@ void FilteredBackprojection<Real>::end(const Params&, State& state, const std::f
                     "; the scan ended early or the header's number of views is wrong");
   flush(state);
   for (std::size_t slice = 0; slice < g.rows; ++slice)
-    emit(Out{state.last, state.reconstruction->slices(state.image, slice, 1), noise_of(state, slice),
+    emit(Out{state.last, state.reconstruction->slices(state.image, slice, 1), covariance_of(state, slice),
              state.reconstruction->grid(), slice, state.channels});
 }
 

@@ -84,47 +84,51 @@ void Reconstruction<Real>::filter_pair(const Batch<Real>& batch, std::size_t vie
   }
 }
 
+// A covariance of two channels, both filtered alike, goes the way of a variance.
 template <class Real>
-void Reconstruction<Real>::variance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
+void Reconstruction<Real>::covariance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
   const std::size_t columns = geometry_.columns, stride = row_stride(block);
   const bool both = view + 1 < batch.angles.size();
   const std::vector<Real> w0 = weights_of(batch.angles[view]);
   const std::vector<Real> w1 = both ? weights_of(batch.angles[view + 1]) : std::vector<Real>(columns);
-  auto variance = filter_.rows(), neighbour = filter_.rows();
-  for (std::size_t s = 0; s < batch.variance.extent(1); ++s) {
-    const auto a = batch.variance.block(view, s), b = batch.variance.block(both ? view + 1 : view, s);
-    for (std::size_t k = 0; k < columns; ++k) variance.value[k] = {w0[k] * w0[k] * a[k], w1[k] * w1[k] * b[k]};
-    filter_.variances(variance, neighbour);
+  auto covariance = filter_.rows(), neighbour = filter_.rows();
+  for (std::size_t s = 0; s < batch.covariance.extent(1); ++s) {
+    const auto a = batch.covariance.block(view, s), b = batch.covariance.block(both ? view + 1 : view, s);
+    for (std::size_t k = 0; k < columns; ++k) covariance.value[k] = {w0[k] * w0[k] * a[k], w1[k] * w1[k] * b[k]};
+    filter_.variances(covariance, neighbour);
     const std::size_t to = view * stride + s;
-    Real *v = out.variance.data() + to, *c = out.neighbour.data() + to;
-    write_columns(variance.value, columns, block, v, both ? v + stride : nullptr);
+    Real *v = out.covariance.data() + to, *c = out.neighbour.data() + to;
+    write_columns(covariance.value, columns, block, v, both ? v + stride : nullptr);
     write_columns(neighbour.value, columns - 1, block, c, both ? c + stride : nullptr);  // none with the guards
   }
 }
 
 template <class Real>
 typename Reconstruction<Real>::Rows Reconstruction<Real>::filtered(const Batch<Real>& batch, std::size_t block,
-                                                                   bool with_variance) const {
-  const std::size_t views = batch.angles.size(), size = views * row_stride(block);
+                                                                   std::size_t covariance_block) const {
+  const std::size_t views = batch.angles.size();
   Rows rows;
-  rows.value.resize(size);
-  if (with_variance) rows.variance.resize(size), rows.neighbour.resize(size);
+  rows.value.resize(views * row_stride(block));
+  if (covariance_block > 0) {
+    rows.covariance.resize(views * row_stride(covariance_block));
+    rows.neighbour.resize(views * row_stride(covariance_block));
+  }
   parallel_chunks(views, 2, [&](std::size_t view, std::size_t) {
     filter_pair(batch, view, block, rows);
-    if (with_variance) variance_pair(batch, view, block, rows);
+    if (covariance_block > 0) covariance_pair(batch, view, covariance_block, rows);
   });
   return rows;
 }
 
 template <class Real>
-void Reconstruction<Real>::backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const {
+void Reconstruction<Real>::backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* covariance) const {
   if (batch.angles.empty()) return;
-  gather_rows(batch.angles, filtered(batch, image.block, variance != nullptr), image, variance);
+  gather_rows(batch.angles, filtered(batch, image.block, covariance ? covariance->block : 0), image, covariance);
 }
 
 template <class Real>
 void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const Rows& rows, Volume<Real>& image,
-                                       Volume<Real>* variance) const {
+                                       Volume<Real>* covariance) const {
   const std::size_t padded = (angles.size() + kLanes - 1) / kLanes * kLanes;
   std::vector<Real> cosine(padded), sine(padded);
   for (std::size_t v = 0; v < angles.size(); ++v) {
@@ -135,6 +139,8 @@ void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const 
   job.cosine = cosine.data();
   job.sine = sine.data();
   job.views = angles.size();
+  Backprojection<Real> covariance_job = job;
+  if (covariance) covariance_job.block = covariance->block, covariance_job.row_stride = row_stride(covariance->block);
   using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
   using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
   Gather* const gather =
@@ -147,7 +153,7 @@ void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const 
       const std::size_t x = t % across * kTile, y = t / across * kTile;
       const Tile tile{x, std::min(x + kTile, grid_.nx), y, std::min(y + kTile, grid_.ny)};
       gather(job, tile, rows.value.data(), image.value.data());
-      if (variance) spread(job, tile, rows.variance.data(), rows.neighbour.data(), variance->value.data());
+      if (covariance) spread(covariance_job, tile, rows.covariance.data(), rows.neighbour.data(), covariance->value.data());
     }
   });
 }

@@ -29,8 +29,8 @@ template <class Real>
 struct Batch {
   static constexpr std::size_t kViews = 32;
   std::vector<double> angles;
-  Array<Real, 3> rows;      // [view][channel, row][column]
-  Array<Real, 3> variance;  // same; empty unless noise is asked for
+  Array<Real, 3> rows;        // [view][channel, row][column]
+  Array<Real, 3> covariance;  // [view][pair, row][column]; empty unless noise is asked for
 };
 
 // Constants of one scan.
@@ -39,16 +39,16 @@ class Reconstruction {
  public:
   Reconstruction(const ScanGeometry& geometry, const ImageGrid& grid, FilterSettings filter);
 
-  // Filtered rows, ready for the kernel: [view][guarded column][block].
+  // Filtered rows, ready for the kernel: [view][guarded column][block]. Covariances of a column with itself and with the next.
   struct Rows {
-    Aligned<Real> value, variance, neighbour;
+    Aligned<Real> value, covariance, neighbour;
   };
 
-  // image += backprojection of the batch; variance likewise where it is not null.
-  void backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* variance) const;
-  // Its two halves.
-  Rows filtered(const Batch<Real>& batch, std::size_t block, bool with_variance) const;
-  void gather_rows(const std::vector<double>& angles, const Rows& rows, Volume<Real>& image, Volume<Real>* variance) const;
+  // image += backprojection of the batch; covariance likewise where it is not null.
+  void backproject(const Batch<Real>& batch, Volume<Real>& image, Volume<Real>* covariance) const;
+  // Its two halves; the second with the blocks of the volumes.
+  Rows filtered(const Batch<Real>& batch, std::size_t block, std::size_t covariance_block) const;  // block 0: without
+  void gather_rows(const std::vector<double>& angles, const Rows& rows, Volume<Real>& image, Volume<Real>* covariance) const;
   // The transpose for the view at `angle`: [channel,row,column].
   Array<Real, 3> transpose(double angle, const Volume<Real>& image_bar) const;
 
@@ -65,7 +65,7 @@ class Reconstruction {
   std::size_t row_stride(std::size_t block) const { return (geometry_.columns + 3) * block; }
   Backprojection<Real> job(std::size_t block) const;
   void filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
-  void variance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
+  void covariance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
   std::vector<Real> weights_of(double angle) const;
 
   ScanGeometry geometry_;
@@ -80,7 +80,7 @@ template <class Real>
 struct Accumulator {
   std::shared_ptr<const Reconstruction<Real>> reconstruction;
   Volume<Real> image;
-  std::optional<Volume<Real>> variance;  // where noise is asked for
+  std::optional<Volume<Real>> covariance;  // of all pairs of channels, where noise is asked for
   Batch<Real> batch;
   std::shared_ptr<const Channels> channels;  // of the images
   View last;

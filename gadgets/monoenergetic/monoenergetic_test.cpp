@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/physics/material.h"
 #include "core/testing/gradient_check.h"
 
 namespace counterflow {
@@ -57,6 +58,27 @@ TEST(MonoenergeticImage, names_its_energies_and_keeps_its_place) {
   EXPECT_EQ(y.grid, x.grid);
   EXPECT_EQ(y.slice, 4U);
   EXPECT_EQ(y.value.shape(), (std::array<std::size_t, 4>{2, 3, 5, 7}));
+}
+
+// Var of the sum over materials; the off-diagonal pair counts twice, and between energies each way once.
+TEST(MonoenergeticImage, carries_the_covariance_of_its_materials) {
+  std::mt19937_64 random(7);
+  auto x = random_image(random);
+  EXPECT_TRUE(with("50 70", "1/cm").forward({}, {}, x).covariance.empty());
+  x.covariance = Array<double, 4>({3, 3, 5, 7});
+  for (double& c : x.covariance) c = std::uniform_real_distribution<double>(-1, 1)(random);
+  const auto y = with("50 70", "1/cm").forward({}, {}, x);
+  const std::vector<double> water = mass_attenuation(find_material("water"), {50, 70}),
+                            iodine = mass_attenuation(find_material("iodine"), {50, 70});
+  const double vw = x.covariance(0, 2, 3, 4), c = x.covariance(1, 2, 3, 4), vi = x.covariance(2, 2, 3, 4);
+  const auto expected = [&](std::size_t a, std::size_t b) {
+    return water[a] * water[b] * vw + (water[a] * iodine[b] + iodine[a] * water[b]) * c + iodine[a] * iodine[b] * vi;
+  };
+  EXPECT_NEAR(y.covariance(0, 2, 3, 4), expected(0, 0), 1e-12);
+  EXPECT_NEAR(y.covariance(1, 2, 3, 4), expected(0, 1), 1e-12);
+  EXPECT_NEAR(y.covariance(2, 2, 3, 4), expected(1, 1), 1e-12);
+  x.covariance = Array<double, 4>({2, 3, 5, 7});
+  EXPECT_THROW(with("50", "HU").forward({}, {}, x), DataError);
 }
 
 TEST(MonoenergeticImage, refuses_what_is_no_density_and_energies_out_of_range) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "core/archive/image_meta.h"
 #include "core/physics/material.h"
 #include "core/text.h"
 #include "gadgets/monoenergetic/monoenergetic.h"
@@ -47,10 +48,9 @@ std::optional<double> truth_of(const Truth& truth, const Region& region, const C
   const auto parsed = std::from_chars(channel.data(), channel.data() + channel.size(), kev);
   if (channels.quantity != "monoenergetic" || truth.materials.empty() || parsed.ec != std::errc() || !(kev >= 1))
     return std::nullopt;
-  const MonoenergeticWeights w = monoenergetic_weights(truth.materials, {kev}, channels.unit == "HU");
-  double value = w.offset;
-  for (std::size_t m = 0; m < truth.materials.size(); ++m) value += w.weight(0, m) * density_in(region, truth.materials[m]);
-  return value;
+  std::vector<double> densities;
+  for (const std::string& material : truth.materials) densities.push_back(density_in(region, material));
+  return Monoenergetic{{kev}, channels.unit}.mix(truth.materials).value(0, densities);
 }
 
 // Regions that a summary is about: those named after the material, else those that hold some of an element, else all.
@@ -110,18 +110,8 @@ ImageSeries made_monoenergetic(const ImageSeries& materials) {
   Image<float> image;
   image.value = materials.value;
   image.channels = std::make_shared<const Channels>(materials.channels);
-  const MonoenergeticWeights w = monoenergetic_weights(materials.channels.names, {kMadeEnergy}, true);
-  ImageSeries out{1000 + static_cast<int>(kMadeEnergy),
-                  {"monoenergetic", "HU", {number_text(kMadeEnergy) + " keV"}},
-                  materials.grid,
-                  Array<float, 4>({1, materials.value.extent(1), materials.value.extent(2), materials.value.extent(3)}),
-                  {}};
-  for (std::size_t i = 0; i < out.value.size(); ++i) {
-    double value = w.offset;
-    for (std::size_t m = 0; m < materials.value.extent(0); ++m) value += w.weight(0, m) * materials.value.block(m)[i];
-    out.value[i] = static_cast<float>(value);
-  }
-  return out;
+  image = mixed(Monoenergetic{{kMadeEnergy}, "HU"}.mix(materials.channels.names), image);
+  return {kMonoenergeticSeries + static_cast<int>(kMadeEnergy), *image.channels, materials.grid, std::move(image.value), {}};
 }
 
 int places_of(const std::string& unit) { return unit == "HU" ? 1 : unit == "mg/mL" ? 3 : 4; }
@@ -217,7 +207,7 @@ std::vector<Evaluation> evaluate_images(const std::vector<ImageSeries>& series, 
   for (const ImageSeries& s : series) {
     if (s.channels.quantity == "noise") continue;
     monoenergetic = monoenergetic || s.channels.quantity == "monoenergetic";
-    const ImageSeries* noise = find_series(series, s.number == 0 ? 1 : s.number + 1000);
+    const ImageSeries* noise = find_series(series, noise_series(s.number));
     for (std::size_t c = 0; c < s.channels.names.size(); ++c) out.push_back(evaluate_channel(s, c, noise, truth));
   }
   const ImageSeries* materials = find_series(series, 0);

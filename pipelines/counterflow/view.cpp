@@ -54,15 +54,15 @@ const ImageSeries& materials_of(const std::vector<ImageSeries>& all, const std::
 Slice monoenergetic_slice(const std::vector<ImageSeries>& all, double kev, const ViewOptions& options) {
   const ImageSeries& series = materials_of(all, "a monoenergetic image");
   if (!(kev >= 1 && kev <= 1000)) throw ConfigError("expected an energy from 1 to 1000 keV, got " + number_text(kev));
-  const MonoenergeticWeights w = monoenergetic_weights(series.channels.names, {kev}, true);
+  const ChannelMix mix = Monoenergetic{{kev}, "HU"}.mix(series.channels.names);
   Slice out = empty_slice(series);
   out.name = number_text(kev) + " keV";
   out.unit = "HU";
   const std::size_t slice = slice_number(series, options);
-  out.value.assign(out.nx * out.ny, static_cast<float>(w.offset));
+  out.value.assign(out.nx * out.ny, static_cast<float>(mix.offset));
   for (std::size_t m = 0; m < series.channels.names.size(); ++m) {
     const auto density = series.value.block(m, slice);
-    for (std::size_t i = 0; i < density.size(); ++i) out.value[i] += static_cast<float>(w.weight(0, m)) * density[i];
+    for (std::size_t i = 0; i < density.size(); ++i) out.value[i] += static_cast<float>(mix.weight(0, m)) * density[i];
   }
   return out;
 }
