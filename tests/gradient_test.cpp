@@ -196,11 +196,8 @@ void check_chain(const std::string& file, bool line_integrals) {
 
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
-<<<<<<< HEAD
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
-=======
 TEST(WholeChainGradient, maps_agree_with_differences) { check_chain("maps.xml", false); }
->>>>>>> 807788c (Maps of material images: contrast agents, virtual non-contrast, electron density, effective Z, the energy of least noise)
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }
 TEST(WholeChainGradient, line_integral_images_agree_with_differences) { check_chain("line_integrals_fbp.xml", true); }
 TEST(WholeChainGradient, dual_energy_images_agree_with_differences) { check_chain("dual_energy.xml", true); }
