@@ -103,7 +103,7 @@ TEST(Maps, of_iodine_in_water_show_what_the_densities_say) {
                              gadget("maps", "ElectronDensity", {}, "fbp") + gadget("maps", "EffectiveZ", {}, "fbp")),
                   scan);
   const std::pair<const char*, double> limits[] = {
-      {"concentration", 0.3}, {"virtual_non_contrast", 4}, {"electron_density", 0.004}, {"effective_atomic_number", 0.1}};
+      {"concentration", 0.3}, {"virtual_non_contrast", 4}, {"electron_density", 0.004}, {"effective_z", 0.1}};
   for (const auto& [quantity, limit] : limits) {
     const auto map = of_quantity(images, quantity);
     ASSERT_FALSE(map.empty()) << quantity;

@@ -93,7 +93,7 @@ TEST(ImageFile, maps_have_series_of_their_own) {
   writer.write(electrons);
   writer.write(some_image("concentration", "mg/mL", {"iodine map", "gadolinium map"}));
   writer.write(some_image("virtual_non_contrast", "HU", {"70 keV without iodine"}));
-  writer.write(some_image("effective_atomic_number", "1", {"effective Z"}));
+  writer.write(some_image("effective_z", "1", {"effective Z"}));
   writer.write(some_image("energy_of_least_noise", "keV", {"energy of least noise"}));
   writer.finish();
   std::vector<int> numbers;

@@ -20,7 +20,7 @@ struct QuantitySeries {
 };
 constexpr QuantitySeries kQuantitySeries[] = {{"concentration", 10},
                                               {"electron_density", 20},
-                                              {"effective_atomic_number", 30},
+                                              {"effective_z", 30},
                                               {"energy_of_least_noise", 40},
                                               {"monoenergetic", kMonoenergeticSeries},
                                               {"virtual_non_contrast", 3000}};

@@ -55,7 +55,7 @@ double PowerLaw::value(const double* densities, double* slope) const {
 template <class Real>
 auto EffectiveZ<Real>::forward(const Params&, const State&, const In& x) const -> Out {
   const PowerLaw law(materials_of(x, "EffectiveZ"), exponent_, threshold_);
-  Out y = image_like(x, {"effective_atomic_number", "1", {"effective Z"}}, 0);
+  Out y = image_like(x, {"effective_z", "1", {"effective Z"}}, 0);
   const std::size_t voxels = y.value.size();
   over_voxels(law, x, [&](std::size_t i, double z, const std::vector<double>& slope) {
     y.value[i] = static_cast<Real>(z);

@@ -32,7 +32,7 @@ agent, named "iodine map".
 struct Electrons {
   static constexpr const char* kName = "ElectronDensity";
   static constexpr const char* kManual =
-      R"(Gives the electron density of material images, relative to that of water or in 1e23 electrons a cm^3.
+      R"(Gives the electron density of material images, relative to that of water or in 10^23 electrons a cm^3.
 
   rho_e = sum_m rho_m N_m / N_water,      N = sum over elements of mass fraction Z / A   [mol/g]
 
@@ -41,10 +41,10 @@ with rho_m the density of material m [g/cm^3] and its composition by xraylib; N_
   <gadget after="fbp"><dll>counterflow_maps</dll><classname>ElectronDensity</classname></gadget>
 )";
 
-  std::string unit = "1";  // or 1e23/cm^3
+  std::string unit = "1";  // or 10^23/cm^3
 
   void describe(PropertyVisitor& v) {
-    v("unit", unit, {.unit = "", .text = "1: relative to water; or 1e23/cm^3.", .choices = {"1", "1e23/cm^3"}});
+    v("unit", unit, {.unit = "", .text = "1: relative to water; or 10^23/cm^3.", .choices = {"1", "10^23/cm^3"}});
   }
   void check() const {}
   std::size_t results() const { return 1; }

@@ -80,9 +80,9 @@ TEST(ElectronDensity, of_water_is_1_and_of_mixtures_the_count_of_their_electrons
   EXPECT_DOUBLE_EQ(relative.value[0], 1);
   EXPECT_NEAR(relative.value[1], 1.02 + 0.01 * iodine / water, 1e-6);
   EXPECT_NEAR(relative.value[2], 0.9 + 0.3 * calcium / water, 3e-5);
-  const auto absolute = with<ElectronDensity<double>>({{"unit", "1e23/cm^3"}}).forward({}, {}, x);
+  const auto absolute = with<ElectronDensity<double>>({{"unit", "10^23/cm^3"}}).forward({}, {}, x);
   EXPECT_NEAR(absolute.value[0], 6.02214 * water, 3e-4);  // 3.343
-  EXPECT_EQ(absolute.channels->unit, "1e23/cm^3");
+  EXPECT_EQ(absolute.channels->unit, "10^23/cm^3");
 }
 
 // Mayneord's 7.42 for water. The others by hand: (sum of fraction Z/A Z^2.94 / sum of fraction Z/A)^(1/2.94).
@@ -100,7 +100,7 @@ TEST(EffectiveZ, of_water_is_7_42_and_of_elements_their_own) {
   };
   EXPECT_NEAR(y.value[3], expected(1, 53, 126.904, 0.01), 1e-3);
   EXPECT_NEAR(y.value[4], expected(0.7, 20, 40.078, 0.2), 1e-3);
-  EXPECT_EQ(*y.channels, (Channels{"effective_atomic_number", "1", {"effective Z"}}));
+  EXPECT_EQ(*y.channels, (Channels{"effective_z", "1", {"effective Z"}}));
 }
 
 TEST(EffectiveZ, of_any_ready_material_as_a_basis_of_its_own_lies_among_its_elements) {
@@ -200,7 +200,7 @@ void check_adjoint(const Settings& settings, testing::DifferenceStep step = {}) 
 
 TEST(MapAdjoints, hold_against_differences_and_wrong_ones_fail) {
   check_adjoint<ContrastMap<double>>({{"contrast", "iodine calcium"}});
-  check_adjoint<ElectronDensity<double>>({{"unit", "1e23/cm^3"}});
+  check_adjoint<ElectronDensity<double>>({{"unit", "10^23/cm^3"}});
   check_adjoint<EffectiveZ<double>>({}, {.relative = 1e-4});
   check_adjoint<EffectiveZ<double>>({{"exponent", "3.5"}}, {.relative = 1e-4});
 }

@@ -38,7 +38,7 @@ std::optional<double> map_value(const Channels& channels, const std::string& cha
   for (const std::string& material : materials) rho.push_back(density_of(material, densities));
   const std::string& quantity = channels.quantity;
   if (quantity == "electron_density") return Electrons{channels.unit}.mix(materials).value(0, rho);
-  if (quantity == "effective_atomic_number") return PowerLaw(materials).value(rho.data(), nullptr);
+  if (quantity == "effective_z") return PowerLaw(materials).value(rho.data(), nullptr);
   if (quantity == "concentration") {
     const std::string agent = channel.substr(0, channel.find(" map"));
     if (std::ranges::find(materials, agent) == materials.end()) return std::nullopt;
