@@ -151,7 +151,8 @@ std::string chain_with_losses(const std::string& file) {
            "<property name=\"reference\" value=\"0.3\"/></loss>";
   };
   std::string losses = "<training>" + loss("main_loss", "");
-  if (xml.find("<name>mono</name>") != std::string::npos) losses += loss("mono_loss", " after=\"mono\"");
+  for (const std::string map : {"mono", "non_contrast", "iodine_map", "electrons", "effective_z", "k_edge"})
+    if (xml.find("<name>" + map + "</name>") != std::string::npos) losses += loss(map + "_loss", " after=\"" + map + "\"");
   xml.insert(xml.find("</configuration>"), losses + "</training>");
   return xml;
 }
@@ -212,6 +213,7 @@ TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
+TEST(WholeChainGradient, maps_agree_with_differences) { check_chain("maps.xml", false); }
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }
 TEST(WholeChainGradient, line_integral_images_agree_with_differences) { check_chain("line_integrals_fbp.xml", true); }
 TEST(WholeChainGradient, dual_energy_images_agree_with_differences) { check_chain("dual_energy.xml", true); }

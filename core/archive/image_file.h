@@ -15,7 +15,7 @@ struct ImageOrigin {
   std::string chain, parameters;  // hashes
 };
 
-// Series 0: material images or plain attenuation; 1: their noise by the bound; 1000 + keV: monoenergetic in HU.
+// Series 0: material images or plain attenuation; 1: their noise by the bound; 1000 + keV: monoenergetic in HU; maps their own.
 class ImageFileWriter {
  public:
   ImageFileWriter(const std::filesystem::path& file, ImageOrigin origin);

@@ -85,6 +85,30 @@ TEST(ImageFile, energies_and_noise_have_series_of_their_own) {
   for (std::size_t i = 0; i < all[3].value.size(); ++i) ASSERT_EQ(all[3].value[i], mono.value[all[3].value.size() + i]);
 }
 
+TEST(ImageFile, maps_have_series_of_their_own) {
+  const Folder folder;
+  ImageFileWriter writer(folder / "images.h5", {});
+  auto electrons = some_image("electron_density", "1", {"electron density"});
+  electrons.covariance = Array<float, 4>(electrons.value.shape(), 0.25F);
+  writer.write(electrons);
+  writer.write(some_image("concentration", "mg/mL", {"iodine map", "gadolinium map"}));
+  writer.write(some_image("virtual_non_contrast", "HU", {"70 keV without iodine"}));
+  writer.write(some_image("effective_z", "1", {"effective Z"}));
+  writer.write(some_image("energy_of_least_noise", "keV", {"energy of least noise"}));
+  writer.finish();
+  std::vector<int> numbers;
+  for (const ImageSeries& series : read_images(folder / "images.h5")) {
+    numbers.push_back(series.number);
+    if (series.number == 20) {
+      EXPECT_EQ(series.channels, *electrons.channels);
+    }
+    if (series.number == 21) {
+      EXPECT_EQ(series.value, (Array<float, 4>(electrons.value.shape(), 0.5F)));
+    }
+  }
+  EXPECT_THAT(numbers, ElementsAre(10, 20, 21, 30, 40, 3070));
+}
+
 TEST(ImageFile, is_read_by_libismrmrd) {
   const Folder folder;
   const auto image = some_image("density", "g/cm^3", {"water", "iodine"});

@@ -1,10 +1,17 @@
 #include "core/archive/image_meta.h"
 
+#include "core/archive/header_parameters.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "core/xml/document.h"
 
 namespace counterflow {
+
+std::optional<double> kev_of(const std::string& channel) {
+  const auto parts = words(channel);
+  const auto kev = parts.size() >= 2 && parts[1] == "keV" ? finite_number(parts[0]) : std::nullopt;
+  return kev && *kev >= 1 && *kev <= 999 ? kev : std::nullopt;
+}
 
 std::string meta_to_xml(const MetaValues& values) {
   std::string xml = "<?xml version=\"1.0\"?>\n<ismrmrdMeta>\n";

@@ -4,10 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "core/archive/header_parameters.h"
 #include "core/archive/image_meta.h"
 #include "core/error.h"
-#include "core/text.h"
 
 namespace counterflow {
 namespace {
@@ -20,28 +18,23 @@ struct Piece {
   std::size_t first = 0;  // channel of `value` that comes first
 };
 
-double kev_of(const std::string& name) {
-  const auto parts = words(name);
-  const auto kev = parts.size() == 2 && parts[1] == "keV" ? finite_number(parts[0]) : std::nullopt;
-  if (!kev || *kev < 1 || *kev > 999) throw ArchiveError("a monoenergetic image must be named like '70 keV', got '" + name + "'");
-  return *kev;
-}
-
-// One series a channel for monoenergetic images, one for all channels of others; the same of their noise.
+// One series a channel for images at an energy, one for all channels of others; the same of their noise.
 std::vector<Piece> pieces_of(const Image<float>& image, const Array<float, 4>& noise) {
   std::vector<Piece> pieces;
   const Channels& channels = *image.channels;
+  const int base = series_of(channels.quantity);
   const auto add = [&](int series, const Channels& of, std::size_t first) {
     pieces.push_back({series, of, &image.value, first});
     if (!noise.empty()) pieces.push_back({noise_series(series), {"noise", of.unit, of.names}, &noise, first});
   };
-  if (channels.quantity != "monoenergetic") {
-    add(0, channels, 0);
+  if (base < kMonoenergeticSeries) {
+    add(base, channels, 0);
     return pieces;
   }
   for (std::size_t c = 0; c < channels.names.size(); ++c) {
-    const int kev = static_cast<int>(std::lround(kev_of(channels.names[c])));
-    add(kMonoenergeticSeries + kev, {channels.quantity, channels.unit, {channels.names[c]}}, c);
+    const auto kev = kev_of(channels.names[c]);
+    if (!kev) throw ArchiveError("a monoenergetic image must be named like '70 keV', got '" + channels.names[c] + "'");
+    add(base + static_cast<int>(std::lround(*kev)), {channels.quantity, channels.unit, {channels.names[c]}}, c);
   }
   return pieces;
 }

@@ -101,6 +101,15 @@ const std::vector<std::string>& materials_of(const Image<Real>& x, const std::st
   return x.channels->names;
 }
 
+// Place of a material among an image's; throws DataError where the image does not show it.
+inline std::size_t channel_of(const std::string& material, const std::vector<std::string>& materials, const std::string& gadget) {
+  const auto found = std::find(materials.begin(), materials.end(), material);
+  if (found == materials.end())
+    throw DataError(gadget + ": expected images with " + material + ", got " + joined(materials, ", ") +
+                    "; decompose into it, or name another material");
+  return static_cast<std::size_t>(found - materials.begin());
+}
+
 // Bytes of images of n channels on the header's grid, with their covariance.
 template <class Real>
 Footprint image_footprint(const ScanHeader& header, std::size_t n) {

@@ -23,6 +23,9 @@ struct Material {
 Material find_material(const std::string& text);
 std::vector<std::string> ready_materials();
 
+// Sum of Z^power over the electrons of a gram [mol/g]: sum over elements of fraction Z/A Z^power. Power 0 counts the electrons.
+double electron_moment(const Material& material, double power);
+
 // Total mass attenuation [cm^2/g] with coherent scatter, at each energy [keV]. Source: xraylib 4 (Schoonjans et al., 2011).
 std::vector<double> mass_attenuation(const Material& material, const std::vector<double>& energies);
 

@@ -108,6 +108,14 @@ TEST(Material, attenuation_of_a_mixture_is_that_of_its_parts_edges_included) {
   for (std::size_t k = 0; k < cells.size(); ++k) EXPECT_NEAR(mixed[k] / (0.99 * water[k] + 0.01 * iodine[k]), 1, 1e-13);
 }
 
+// Water: 10 electrons in 18.015 g/mol; hydrogen has 2 of the 10 at Z = 1, oxygen 8 at Z = 8.
+TEST(Material, electrons_of_water_are_counted_with_any_weight) {
+  const Material water = find_material("water");
+  EXPECT_NEAR(electron_moment(water, 0), 10 / 18.015, 5e-5);
+  EXPECT_NEAR(electron_moment(water, 1), (2 * 1 + 8 * 8) / 18.015, 2e-4);
+  EXPECT_NEAR(electron_moment(find_material("I"), 2), 53.0 * 53 * 53 / 126.904, 0.1);
+}
+
 TEST(Material, what_cannot_be_read_is_refused_with_the_way_out) {
   EXPECT_THAT(refusal("iodin"), ::testing::HasSubstr("got 'iodin'; did you mean 'iodine'?"));
   for (const char* wrong : {"Xx2", "Ca(", "Ca()", "Ca)", "(", "Ca0", "caCO3", "Ca-1", "Alu"})

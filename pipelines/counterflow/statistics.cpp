@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <ostream>
 
@@ -12,6 +11,7 @@
 #include "core/physics/material.h"
 #include "core/text.h"
 #include "gadgets/monoenergetic/monoenergetic.h"
+#include "pipelines/counterflow/map_value.h"
 
 namespace counterflow {
 namespace {
@@ -28,12 +28,6 @@ const ImageSeries* find_series(const std::vector<ImageSeries>& all, int number) 
   return found == all.end() ? nullptr : &*found;
 }
 
-double density_in(const Region& region, const std::string& material) {
-  for (const auto& [name, density] : region.densities)
-    if (name == material) return density;
-  return 0;
-}
-
 // What a channel should show in a region, in the file's unit; nothing where the truth does not tell.
 std::optional<double> truth_of(const Truth& truth, const Region& region, const Channels& channels, const std::string& channel) {
   if (channels.quantity == "density") {
@@ -42,15 +36,9 @@ std::optional<double> truth_of(const Truth& truth, const Region& region, const C
       return std::abs(part.second) < 1e-9 || std::ranges::find(channels.names, part.first) != channels.names.end();
     };
     if (!std::ranges::all_of(region.densities, is_shown)) return std::nullopt;  // its density is for another basis
-    return density_in(region, channel);
+    return density_of(channel, region.densities);
   }
-  double kev = 0;  // of "70 keV"
-  const auto parsed = std::from_chars(channel.data(), channel.data() + channel.size(), kev);
-  if (channels.quantity != "monoenergetic" || truth.materials.empty() || parsed.ec != std::errc() || !(kev >= 1))
-    return std::nullopt;
-  std::vector<double> densities;
-  for (const std::string& material : truth.materials) densities.push_back(density_in(region, material));
-  return Monoenergetic{{kev}, channels.unit}.mix(truth.materials).value(0, densities);
+  return map_value(channels, channel, truth.materials, region.densities);
 }
 
 // Regions that a summary is about: those named after the material, else those that hold some of an element, else all.

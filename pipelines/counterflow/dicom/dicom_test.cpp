@@ -49,8 +49,11 @@ Image<float> slice_of(Channels channels, std::size_t slice, double mean, double 
   image.value = Array<float, 4>({channels.names.size(), 1, kGrid.ny, kGrid.nx});
   for (float& v : image.value) v = static_cast<float>(mean + uniform(random));
   if (with_noise) {
-    image.covariance = Array<float, 4>({pair_count(channels.names.size()), 1, kGrid.ny, kGrid.nx});
-    for (float& v : image.covariance) v = static_cast<float>(std::pow(0.01 * (spread + uniform(random)), 2));
+    const std::size_t n = channels.names.size();
+    image.covariance = Array<float, 4>({pair_count(n), 1, kGrid.ny, kGrid.nx});
+    for (std::size_t c = 0; c < n; ++c)
+      for (float& v : image.covariance.block(pair_index(c, c, n)))
+        v = static_cast<float>(std::pow(0.01 * (spread + uniform(random)), 2));
   }
   image.channels = std::make_shared<const Channels>(std::move(channels));
   return image;
@@ -66,7 +69,9 @@ const std::vector<Case> kCases = {{kDensity, 0.5, 0.8},
                                   {kMono, 0, 1200},
                                   {{"attenuation", "1/cm", {"bin 0", "bin 1"}}, 0.2, 0.05},
                                   {{"electron_density", "1", {"electron density"}}, 1, 0.1},
-                                  {{"effective_z", "1", {"effective Z"}}, 7.4, 2}};
+                                  {{"effective_z", "1", {"effective Z"}}, 7.4, 2},
+                                  {{"concentration", "mg/mL", {"iodine map"}}, 5, 8},
+                                  {{"virtual_non_contrast", "HU", {"70 keV without iodine"}}, 0, 300}};
 
 ScanHeader header() {
   ScanHeader h;
@@ -129,14 +134,14 @@ TEST(Dicom, values_are_those_of_the_image_within_half_a_step) {
     const double scale = dicom_unit(c.channels).scale;
     for (std::size_t z = 0; z < 3; ++z) {
       const auto image = slice_of(c.channels, z, c.mean, c.spread, true);
-      const auto noise_map = noise_of(image);
+      const auto bound = noise_of(image);
       for (std::size_t k = 0; k < c.channels.names.size(); ++k)
         for (bool noise : {false, true}) {
           const std::size_t series = (noise ? c.channels.names.size() : 0) + k;
           Read read(files[3 * series + z]);
           const double step = read.number(DCM_RescaleSlope);
           const auto values = read.values();
-          const auto expected = (noise ? noise_map : image.value).block(k, 0u);
+          const auto expected = (noise ? bound : image.value).block(k, 0u);
           ASSERT_EQ(values.size(), expected.size());
           for (std::size_t i = 0; i < values.size(); ++i)
             EXPECT_NEAR(values[i], scale * static_cast<double>(expected[i]), 0.50001 * step);

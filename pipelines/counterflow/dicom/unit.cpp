@@ -13,8 +13,9 @@ std::string ucum(const std::string& unit) {
 }
 
 std::string flavour_of(const std::string& quantity) {
-  if (quantity == "density") return "MAT_SPECIFIC";
+  if (quantity == "density" || quantity == "concentration") return "MAT_SPECIFIC";
   if (quantity == "monoenergetic") return "VMI";
+  if (quantity == "virtual_non_contrast") return "MAT_REMOVED";
   if (quantity == "electron_density") return "ELECTRON_DENSITY";
   if (quantity == "effective_z") return "EFF_ATOMIC_NUM";
   return "";
@@ -22,6 +23,7 @@ std::string flavour_of(const std::string& quantity) {
 
 std::string rescale_type_of(const Channels& channels) {
   if (channels.unit == "HU") return "HU";
+  if (channels.unit == "mg/mL") return "MGML";
   if (channels.quantity == "effective_z") return "Z_EFF";
   if (channels.quantity == "electron_density") return channels.unit == "10^23/cm^3" ? "ED" : "EDW";
   return "US";
