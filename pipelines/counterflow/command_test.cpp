@@ -164,6 +164,17 @@ TEST(Command, dicom_goes_into_a_folder_and_patients_into_dicom) {
   EXPECT_THAT(run("run" + scan + " --dicom -o /proc/dicom").text, StartsWith("counterflow: /proc/dicom: cannot be written: "));
 }
 
+TEST(Command, resolution_and_noise_without_a_truth_need_a_place) {
+  const auto images = (std::filesystem::path(::testing::TempDir()) / "command_test_images.h5").string();
+  const std::string scan = scan_with(4000).string();
+  ASSERT_EQ(run("run " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml " + scan + " --quiet -o " + images).code, 0);
+  const std::string evaluate = "evaluate " + images + " " + scan;
+  EXPECT_THAT(run(evaluate).text, AllOf(HasSubstr("says nothing"), HasSubstr("--wire")));
+  EXPECT_THAT(run(evaluate + " --wire -100,5.5,1").text, HasSubstr("the wire at (-100, 5.5) mm"));
+  EXPECT_THAT(run(evaluate + " --uniform 0,0,100").text, HasSubstr("holds no square of 16 pixels"));
+  EXPECT_EQ(run(evaluate + " --edge 1,2").code, 2);
+}
+
 TEST(Command, finds_the_plugins_that_were_built_with_it) {
   const auto result = run("describe");
   EXPECT_EQ(result.code, 0) << result.text;

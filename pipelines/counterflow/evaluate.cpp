@@ -1,43 +1,49 @@
-// counterflow evaluate: images against what the simulator put into the scan.
-#include <fstream>
+// counterflow evaluate: images against what the simulator put into the scan, their resolution and their noise.
 #include <ostream>
-#include <system_error>
+#include <sstream>
 
 #include "core/error.h"
+#include "pipelines/counterflow/quality.h"
 #include "pipelines/counterflow/statistics.h"
+#include "pipelines/counterflow/text_file.h"
 #include "pipelines/counterflow/verbs.h"
 
 namespace counterflow {
 namespace {
 
-// Under a temporary name first, so that a table that is there is whole.
-void write_csv(const std::filesystem::path& file, const std::vector<Evaluation>& evaluations) {
-  const std::filesystem::path temporary = file.string() + ".part";
-  {
-    std::ofstream csv(temporary, std::ios::binary);
-    print_csv(evaluations, csv);
-    csv.flush();
-    if (!csv)
-      throw ArchiveError("cannot write the table " + file.string() + "; choose a folder that exists and can be written to");
-  }
-  std::error_code error;
-  std::filesystem::rename(temporary, file, error);
-  if (error) throw ArchiveError("cannot write the table " + file.string() + ": " + error.message());
+std::optional<Circle> circle(const std::optional<std::array<double, 3>>& place, double radius_factor) {
+  if (!place) return std::nullopt;
+  return Circle{(*place)[0], (*place)[1], radius_factor * (*place)[2]};
+}
+
+void evaluate_truth(const EvaluateOptions& options, const CommonOptions& common, const std::vector<ImageSeries>& images,
+                    const Truth& truth, std::ostream& out) {
+  const std::vector<Evaluation> evaluations = evaluate_images(images, truth);
+  print_table(evaluations, out);
+  if (!options.table) return;
+  std::ostringstream csv;
+  print_csv(evaluations, csv);
+  write_text(*options.table, csv.str());
+  if (!common.quiet) out << "table: " << options.table->string() << "\n\n";
 }
 
 }  // namespace
 
 void evaluate(const EvaluateOptions& options, const CommonOptions& common, std::ostream& out) {
+  const QualityPlaces places{circle(options.wire, 0.5), circle(options.edge, 1), circle(options.uniform, 1)};
   const std::optional<Truth> truth = ArchiveReader(options.scan, common.data).truth();
-  if (!truth)
-    throw DataError(options.scan.string() +
-                    ": the scan says nothing of what the images should show; only simulated scans and "
-                    "phantoms with /dataset/truth_regions can be evaluated");
-  const std::vector<Evaluation> evaluations = evaluate_images(read_images(options.images), *truth);
-  print_table(evaluations, out);
-  if (!options.table) return;
-  write_csv(*options.table, evaluations);
-  if (!common.quiet) out << "table: " << options.table->string() << "\n";
+  if (!truth && !places.any())
+    throw DataError(
+        options.scan.string() +
+        ": the scan says nothing of what the images should show; only simulated scans and phantoms with "
+        "/dataset/truth_regions can be compared with it (resolution and noise can be measured at --wire, --edge, --uniform)");
+  const std::vector<ImageSeries> images = read_images(options.images);
+  if (truth) evaluate_truth(options, common, images, *truth, out);
+  const std::vector<Quality> quality = measure_quality(images, truth ? truth->regions : std::vector<Region>(), places);
+  print_quality(quality, out);
+  if (!options.plots) return;
+  const auto files = write_quality(quality, *options.plots);
+  if (!common.quiet) out << "\nplots: " << files.size() << " files in " << options.plots->string() << "\n";
 }
 
 }  // namespace counterflow

@@ -1,6 +1,7 @@
 // The command line of `counterflow`: options to values, errors to one sentence. The only file that knows CLI11.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -139,12 +140,30 @@ void add_describe(Command& c) {
   sub->add_flag("--xsd", o->xsd, "Print the schema of chain files");
 }
 
+// Three numbers: a circle [mm].
+void circle_option(CLI::App* sub, const std::string& name, std::optional<std::array<double, 3>>& target, const std::string& type,
+                   const std::string& text) {
+  sub->add_option_function<std::vector<double>>(
+         name,
+         [&target](const std::vector<double>& v) {
+           target = {v.at(0), v.at(1), v.at(2)};
+         },
+         text)
+      ->expected(3)
+      ->delimiter(',')
+      ->type_name(type);
+}
+
 void add_evaluate(Command& c) {
   const auto o = std::make_shared<EvaluateOptions>();
-  auto* sub = add_verb(c, "evaluate", "Compare images with the truth of their scan, region by region", o, evaluate);
+  auto* sub = add_verb(c, "evaluate", "Compare images with the truth of their scan; measure resolution and noise", o, evaluate);
   path_option(sub, "IMAGES", o->images, "Images")->required();
   path_option(sub, "SCAN", o->scan, "Scan archive with the truth")->required();
   optional_option(sub, "-o,--output", o->table, "Table to write, CSV");
+  optional_option(sub, "--plots", o->plots, "Folder for the curves of resolution (MTF) and noise (NPS), PNG and CSV");
+  circle_option(sub, "--wire", o->wire, "X,Y,D", "Measure the MTF at this wire [mm] (D = diameter, 0: no correction)");
+  circle_option(sub, "--edge", o->edge, "X,Y,R", "Measure the MTF at this round edge [mm]");
+  circle_option(sub, "--uniform", o->uniform, "X,Y,R", "Measure the NPS within this circle [mm]");
 }
 
 void add_view(Command& c) {

@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "gadgets/monoenergetic/monoenergetic.h"
 #include "pipelines/counterflow/map_value.h"
+#include "pipelines/counterflow/text_file.h"
 
 namespace counterflow {
 namespace {
@@ -128,13 +129,6 @@ void print_region(const Measurement& m, std::size_t name_width, int places, std:
                      number_or_dash(m.bound, places), number_or_dash(ratio(m), 2));
 }
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"") == std::string::npos) return text;
-  std::string out = "\"";
-  for (char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string number_or_nothing(const std::optional<double>& value) { return value ? fmt::format("{:.9g}", *value) : ""; }
 
 }  // namespace
@@ -233,7 +227,7 @@ void print_csv(const std::vector<Evaluation>& evaluations, std::ostream& out) {
       const bool any = m.values > 0;
       const auto error = m.truth ? std::optional(m.mean - *m.truth) : std::nullopt;
       const auto cell = [&](const std::optional<double>& value) { return any ? number_or_nothing(value) : std::string(); };
-      out << fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", quoted(e.quantity), e.unit, quoted(m.region.name),
+      out << fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_cell(e.quantity), e.unit, csv_cell(m.region.name),
                          number_text(m.region.x), number_text(m.region.y), number_text(m.region.radius), m.values,
                          number_or_nothing(m.truth), cell(m.mean), cell(error), cell(m.noise), cell(m.bound), cell(ratio(m)));
     }

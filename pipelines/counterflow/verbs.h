@@ -1,6 +1,7 @@
 // The verbs of the command, one source each. main.cpp alone knows the command line; a verb gets its options as values, throws
 // counterflow::Error on failure, and writes what a person reads to `out`.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <iosfwd>
@@ -56,7 +57,11 @@ void describe(const DescribeOptions&, const CommonOptions&, std::ostream& out);
 
 struct EvaluateOptions {
   std::filesystem::path images, scan;
-  std::optional<std::filesystem::path> table;  // CSV
+  std::optional<std::filesystem::path> table;    // CSV
+  std::optional<std::filesystem::path> plots;    // folder for curves of resolution and noise
+  std::optional<std::array<double, 3>> wire;     // x, y, diameter [mm]; without it, what the truth knows
+  std::optional<std::array<double, 3>> edge;     // x, y, radius [mm]
+  std::optional<std::array<double, 3>> uniform;  // x, y, radius [mm]
 };
 void evaluate(const EvaluateOptions&, const CommonOptions&, std::ostream& out);
 
