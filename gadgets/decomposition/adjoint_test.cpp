@@ -36,7 +36,7 @@ testing::GradientError error_of(const Case& c, unsigned seed) {
   const auto y = gadget.forward({}, state, scan.x);
   auto w = testing::random_like(y, random);
   for (std::size_t m = 0; m < c.scenario.materials.size(); ++m)  // of equal weight
-    for (double& v : w.areal_density.block(m)) v /= state.groups.unit[m];
+    for (double& v : w.areal_density.block(m)) v /= state.plan.unit[m];
   None none;
   const auto x_bar = gadget.adjoint(none, state, scan.x, y, w, none);
   return testing::gradient_error(scan.x, x_bar, none, none, random,

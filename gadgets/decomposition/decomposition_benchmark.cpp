@@ -23,7 +23,7 @@ template <class Real>
 struct Fixture {
   Scene scene;
   BinWeights weights = scene.weights();
-  RayTables<Real> tables{scene.attenuation, weights, weights, false, group_energies(scene.attenuation, weights)};
+  RayTables<Real> tables{plan_rays(scene.attenuation, weights), weights, weights, false};
   std::mt19937_64 random{1};
   Rays<Real> rays;
   RaySettings<Real> settings;

@@ -88,14 +88,14 @@ TEST(Likelihood, is_not_above_that_of_an_independent_optimiser_on_10000_noisy_ra
         Body{{"water", "iodine", "gadolinium"}, 8, {0, 0, 0}, {20, 0.1, 0.1}}}) {
     const Scene scene(body.materials, body.bins);
     const BinWeights w = scene.weights();
-    const auto groups = group_energies(scene.attenuation, w);
-    const RayTables<double> tables(scene.attenuation, w, w, false, groups);
+    const RayPlan plan = plan_rays(scene.attenuation, w);
+    const RayTables<double> tables(plan, w, w, false);
     Rays<double> rays(scene, kRays, 2e5, body.low, body.high, true, 0.05, random);
     solve(tables.system(), settings(), rays);
     for (std::size_t i = 0; i < rays.count; ++i) {
       if (rays.fate[i] != kSolved) continue;
       const auto ours = rays.plain(scene, w, i, rays.density_of(i));
-      const double least = least_by_nlopt({scene, w, rays, i, groups.unit, 1e300, {}});
+      const double least = least_by_nlopt({scene, w, rays, i, plan.unit, 1e300, {}});
       double likelihood = 0;  // sum_b lambda_b - y_b ln lambda_b
       for (std::size_t b = 0; b < body.bins; ++b)
         likelihood += ours.lambda[b] - rays.counts[b * rays.count + i] * std::log(ours.lambda[b]);
@@ -120,7 +120,7 @@ Statistics statistics(double total, bool corrected, std::size_t count = 1 << 16)
   std::mt19937_64 random(42);
   const Scene scene({"water", "iodine"}, 5);
   const BinWeights w = scene.weights();
-  const RayTables<double> tables(scene.attenuation, w, w, false, group_energies(scene.attenuation, w));
+  const RayTables<double> tables(plan_rays(scene.attenuation, w), w, w, false);
   const std::vector<double> truth = {20, 0.02};
   Rays<double> rays(scene, count, total, truth, truth, true, 0, random);
   Rays<double> exact(scene, kRayBlock, total, truth, truth, false, 0, random);

@@ -105,8 +105,8 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
     if (!(nominal.total[b] > 0))
       throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) +
                         " sees no photons; expected thresholds below the tube voltage");
-  s.groups = group_energies(s.model->attenuation(), nominal);
-  s.nominal = std::make_shared<const RayTables<Real>>(s.model->attenuation(), nominal, nominal, false, s.groups);
+  s.plan = plan_rays(s.model->attenuation(), nominal);
+  s.nominal = std::make_shared<const RayTables<Real>>(s.plan, nominal, nominal, false);
   s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
   s.tally = std::make_shared<Tally>();
   return s;
@@ -171,8 +171,7 @@ auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> st
       const BinWeights weights = state.model->shifted(shift);
       for (double total : moves ? weights.total : state.model->nominal().total)
         if (!(total > 0)) refuse(x.view, "its threshold shifts leave a bin without photons");
-      auto tables = std::make_shared<const RayTables<Real>>(state.model->attenuation(), weights,
-                                                            moves ? weights : state.model->nominal(), moves, state.groups);
+      auto tables = std::make_shared<const RayTables<Real>>(state.plan, weights, moves ? weights : state.model->nominal(), moves);
       parts.push_back({{shift_rows > 1 ? r : 0, shift_rows > 1 ? 1 : rows, first, c - first}, tables, r, module});
     }
   return parts;

@@ -28,7 +28,7 @@ class MaximumLikelihood {
   struct State {
     ScanHeader header;
     std::shared_ptr<const CountsModel> model;
-    EnergyGroups groups;
+    RayPlan plan;
     std::shared_ptr<const RayTables<Real>> nominal;
     std::shared_ptr<const Channels> channels;
     std::shared_ptr<Tally> tally;  // of forward(); the only thing that views share

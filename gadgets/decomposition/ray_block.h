@@ -45,5 +45,25 @@ Mask<Real> load_block(const RaySystem<Real>& system, const RayData<Real>& data, 
   return unusable;
 }
 
+// Rays that do no harm.
+template <class Real>
+void load_idle(const RaySystem<Real>& system, RayBlock<Real>& rays) {
+  for (std::size_t b = 0; b < system.bins; ++b) {
+    rays.counts[b] = all<Real>(1);
+    rays.open[b] = all<Real>(1 / system.centre_value[b]);
+    rays.background[b] = all<Real>(0);
+  }
+}
+
+template <class Real>
+void copy_lane(const RaySystem<Real>& system, const RayBlock<Real>& from, std::size_t i, RayBlock<Real>& to, std::size_t j) {
+  for (std::size_t b = 0; b < system.bins; ++b) {
+    to.counts[b][j] = from.counts[b][i];
+    to.open[b][j] = from.open[b][i];
+    to.background[b][j] = from.background[b][i];
+  }
+  for (std::size_t k = 0; k < system.full.known; ++k) to.known[k][j] = from.known[k][i];
+}
+
 }  // namespace
 }  // namespace counterflow::COUNTERFLOW_KERNEL

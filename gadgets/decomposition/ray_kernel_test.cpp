@@ -30,7 +30,7 @@ auto adjoiner(Isa isa) {
 template <class Real>
 RayTables<Real> tables_of(const Scene& scene) {
   const BinWeights w = scene.weights();
-  return RayTables<Real>(scene.attenuation, w, w, false, group_energies(scene.attenuation, w));
+  return RayTables<Real>(plan_rays(scene.attenuation, w), w, w, false);
 }
 
 template <class Real>
@@ -210,12 +210,12 @@ struct KnownCase {
 
   RayTables<double> tables() const {
     const BinWeights nominal = scene.weights(), w = scene.weights(shift);
-    return {scene.attenuation, w, air_moves ? w : nominal, air_moves, group_energies(scene.attenuation, nominal, known), known};
+    return {plan_rays(scene.attenuation, nominal, known), w, air_moves ? w : nominal, air_moves};
   }
   // The same for one ray, its known attenuators folded into the spectra.
   RayTables<double> folded(const std::vector<double>& density) const {
     const BinWeights nominal = filtered(scene.weights(), density), w = filtered(scene.weights(shift), density);
-    return {scene.attenuation, w, air_moves ? w : nominal, air_moves, group_energies(scene.attenuation, nominal)};
+    return {plan_rays(scene.attenuation, nominal), w, air_moves ? w : nominal, air_moves};
   }
 
  private:

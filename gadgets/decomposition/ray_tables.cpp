@@ -8,8 +8,10 @@
 namespace counterflow {
 namespace {
 
-constexpr double kGroups = 16;
+constexpr std::size_t kStartNodes = 24;
 constexpr double kCentreDepth = 3;  // [attenuation lengths]
+// Range of the nodes [attenuation lengths]: the most penetrable material (50 cm of water), the others, known attenuators.
+constexpr double kLeast = -0.01, kDeepest = 10, kOther = 1, kKnown = 2;
 
 // Detected spectrum of all bins behind `areal_density`.
 std::vector<double> spectrum_behind(const Array<double, 2>& mu, const BinWeights& weights,
@@ -35,120 +37,103 @@ std::vector<double> attenuation_lengths(const Array<double, 2>& mu, const std::v
   return lengths;
 }
 
-// Groups of equal error: borders as dense as (spectrum * (change of attenuation)^2)^(1/3), as in companding quantisers.
-std::vector<std::size_t> borders(const Array<double, 2>& mu, const std::vector<double>& spectrum,
-                                 const std::vector<double>& unit) {
-  const std::size_t energies = spectrum.size();
-  std::vector<double> sum(energies, 0.);
-  for (std::size_t e = 1; e < energies; ++e) {
-    double change = 0;
-    for (std::size_t m = 0; m < unit.size(); ++m) change += std::abs(mu(m, e) - mu(m, e - 1)) * unit[m];
-    sum[e] = sum[e - 1] + std::cbrt(std::max(spectrum[e], spectrum[e - 1]) * change * change);
-  }
-  const auto share = [&](std::size_t e) {
-    return std::floor(std::min(kGroups * sum[e] / std::max(sum.back(), 1e-300), kGroups - 1));
-  };
-  std::vector<std::size_t> group(energies, 0);
-  for (std::size_t e = 1; e < energies; ++e) group[e] = group[e - 1] + (share(e) > share(e - 1) ? 1 : 0);
-  return group;
+Array<double, 2> stacked(const Array<double, 2>& a, const Array<double, 2>& b) {
+  Array<double, 2> out({a.extent(0) + b.extent(0), a.extent(1)});
+  std::ranges::copy(b, std::ranges::copy(a, out.begin()).out);
+  return out;
 }
 
-// [group, row of mu] mean over each group, weighted by `spectrum`.
-Array<double, 2> group_means(const Array<double, 2>& mu, const std::vector<std::size_t>& group,
-                             const std::vector<double>& spectrum) {
-  const std::size_t count = group.back() + 1;
-  const double least = 1e-30 * *std::max_element(spectrum.begin(), spectrum.end());
-  Array<double, 2> mean({count, mu.extent(0)});
-  std::vector<double> total(count, 0.);
-  for (std::size_t e = 0; e < group.size(); ++e) total[group[e]] += spectrum[e] + least;
-  for (std::size_t e = 0; e < group.size(); ++e)
-    for (std::size_t m = 0; m < mu.extent(0); ++m) mean(group[e], m) += mu(m, e) * (spectrum[e] + least) / total[group[e]];
-  return mean;
-}
-
-Array<double, 2> transposed(const Array<double, 2>& a) {
-  Array<double, 2> t({a.extent(1), a.extent(0)});
+// [i, j] divided by [i].
+Array<double, 2> per(Array<double, 2> a, const std::vector<double>& divisor) {
   for (std::size_t i = 0; i < a.extent(0); ++i)
-    for (std::size_t j = 0; j < a.extent(1); ++j) t(j, i) = a(i, j);
+    for (double& v : a.block(i)) v /= divisor[i];
+  return a;
+}
+
+// [j, i] of [i, j].
+template <class Real>
+std::vector<Real> transposed(const Array<double, 2>& a, double factor = 1) {
+  std::vector<Real> t;
+  for (std::size_t j = 0; j < a.extent(1); ++j)
+    for (std::size_t i = 0; i < a.extent(0); ++i) t.push_back(static_cast<Real>(factor * a(i, j)));
   return t;
 }
 
 }  // namespace
 
-EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known) {
-  const std::size_t materials = attenuation.extent(0);
-  EnergyGroups groups;
-  groups.centre.assign(materials, 0.);
-  groups.unit = attenuation_lengths(attenuation, spectrum_behind(attenuation, weights, groups.centre));
-  const auto body = static_cast<std::size_t>(std::max_element(groups.unit.begin(), groups.unit.end()) - groups.unit.begin());
-  groups.centre[body] = kCentreDepth * groups.unit[body];
-  const auto spectrum = spectrum_behind(attenuation, weights, groups.centre);
-  groups.unit = attenuation_lengths(attenuation, spectrum);
-  groups.group = borders(attenuation, spectrum, groups.unit);
-  groups.attenuation = group_means(attenuation, groups.group, spectrum);
-  groups.known = group_means(known, groups.group, spectrum);
-  return groups;
+RayPlan plan_rays(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known,
+                  std::size_t quadrature) {
+  RayPlan plan{attenuation, known, {}, std::vector<double>(attenuation.extent(0)), {}, {}, {}};
+  plan.unit = attenuation_lengths(attenuation, spectrum_behind(attenuation, weights, plan.centre));
+  const auto body = static_cast<std::size_t>(std::ranges::max_element(plan.unit) - plan.unit.begin());
+  plan.centre[body] = kCentreDepth * plan.unit[body];
+  const auto spectrum = spectrum_behind(attenuation, weights, plan.centre);
+  plan.unit = attenuation_lengths(attenuation, spectrum);
+  for (std::size_t m = 0; m < plan.unit.size(); ++m) {
+    plan.range.least.push_back(kLeast * plan.unit[m]);
+    plan.range.most.push_back((m == body ? kDeepest : kOther) * plan.unit[m]);
+  }
+  if (!known.empty())
+    for (double length : attenuation_lengths(known, spectrum)) {
+      plan.range.least.push_back(0);
+      plan.range.most.push_back(kKnown * length);
+    }
+  const Array<double, 2> all = stacked(attenuation, known), share = per(weights.weight, weights.total);
+  plan.start = choose_nodes(all, share, plan.range, kStartNodes);
+  if (quadrature > 0) plan.full = choose_nodes(all, share, plan.range, quadrature);
+  return plan;
+}
+
+NodeError quadrature_error(const RayPlan& plan, const BinWeights& weights) {
+  return node_error(plan.full, stacked(plan.attenuation, plan.known), plan.attenuation.extent(0), weights.weight, plan.range);
 }
 
 template <class Real>
-RayTables<Real>::RayTables(const Array<double, 2>& attenuation, const BinWeights& weights, const BinWeights& air, bool air_moves,
-                           const EnergyGroups& groups, const Array<double, 2>& known)
-    : bins_(weights.weight.extent(0)), materials_(attenuation.extent(0)), air_moves_(air_moves) {
-  const std::size_t energies = attenuation.extent(1), count = groups.attenuation.extent(0);
-  Array<double, 2> full({energies, bins_}), coarse({count, bins_});
-  for (std::size_t e = 0; e < energies; ++e)
-    for (std::size_t b = 0; b < bins_; ++b) {
-      full(e, b) = weights.weight(b, e) / air.total[b];
-      coarse(groups.group[e], b) += full(e, b);
-      if (!known.empty()) air_weight_.push_back(static_cast<Real>(air.weight(b, e) / air.total[b]));
-    }
-  full_ = spectra(transposed(attenuation), full, transposed(known));
-  coarse_ = spectra(groups.attenuation, coarse, groups.known);
-  set_centre(transposed(attenuation), full, groups);
-  const double scale = *std::max_element(air.total.begin(), air.total.end());
+RayTables<Real>::RayTables(const RayPlan& plan, const BinWeights& weights, const BinWeights& air, bool air_moves)
+    : bins_(weights.weight.extent(0)), materials_(plan.attenuation.extent(0)), air_moves_(air_moves) {
+  const bool all = plan.full.energy.empty();
+  const auto weights_of = [&](const Array<double, 2>& spectra) { return all ? spectra : plan.full.weights(spectra); };
+  const auto values_of = [&](const Array<double, 2>& mu) { return all ? mu : plan.full.values(mu); };
+  const Array<double, 2> share = per(weights.weight, air.total);
+  full_ = spectra(values_of(plan.attenuation), weights_of(share), values_of(plan.known));
+  coarse_ = spectra(plan.start.values(plan.attenuation), plan.start.weights(share), plan.start.values(plan.known));
+  set_centre(plan, share);
+  if (!plan.known.empty()) air_weight_ = transposed<Real>(weights_of(per(air.weight, air.total)));
+  const double scale = std::ranges::max(air.total);
   for (double total : air.total) per_total_.push_back(static_cast<Real>(scale / total));
   if (weights.edge.empty()) return;
   thresholds_ = weights.edge.extent(0);
-  for (std::size_t e = 0; e < energies; ++e)
-    for (std::size_t k = 0; k < thresholds_; ++k) edge_.push_back(static_cast<Real>(weights.edge(k, e) / scale));
+  edge_ = transposed<Real>(weights_of(weights.edge), 1 / scale);
   for (double total : weights.edge_total) edge_total_.push_back(static_cast<Real>(total / scale));
 }
 
 template <class Real>
 auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const Array<double, 2>& known)
     -> Spectra {
-  if (attenuation.extent(0) > kMaxEnergies)
+  if (attenuation.extent(1) > kMaxEnergies)
     throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxEnergies) + " energies, got " +
-                      std::to_string(attenuation.extent(0)) + "; raise energy_step");
-  if (known.extent(1) > kMaxKnown)
+                      std::to_string(attenuation.extent(1)) + "; raise energy_step");
+  if (known.extent(0) > kMaxKnown)
     throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxKnown) + " known attenuators, got " +
-                      std::to_string(known.extent(1)));
-  Spectra s;
-  s.energies = attenuation.extent(0);
-  s.known = known.extent(1);
-  for (double nu : known) s.known_exponent.push_back(static_cast<Real>(-nu / std::log(2.)));
-  for (double mu : attenuation) {
-    s.exponent.push_back(static_cast<Real>(-mu / std::log(2.)));
-    s.attenuation.push_back(static_cast<Real>(mu));
-  }
-  for (double w : weight) s.weight.push_back(static_cast<Real>(w));
-  return s;
+                      std::to_string(known.extent(0)));
+  return {transposed<Real>(attenuation, -1 / std::log(2.)), transposed<Real>(attenuation), transposed<Real>(weight),
+          transposed<Real>(known, -1 / std::log(2.)),       attenuation.extent(1),         known.extent(0)};
 }
 
 // Value and logarithmic slope of each bin at the centre.
 template <class Real>
-void RayTables<Real>::set_centre(const Array<double, 2>& mu, const Array<double, 2>& weight, const EnergyGroups& groups) {
-  for (double u : groups.unit) unit_.push_back(static_cast<Real>(u));
-  for (double a : groups.centre) centre_.push_back(static_cast<Real>(a));
+void RayTables<Real>::set_centre(const RayPlan& plan, const Array<double, 2>& weight) {
+  for (double u : plan.unit) unit_.push_back(static_cast<Real>(u));
+  for (double a : plan.centre) centre_.push_back(static_cast<Real>(a));
   for (std::size_t b = 0; b < bins_; ++b) {
     double value = 0;
     std::vector<double> slope(materials_, 0.);
-    for (std::size_t e = 0; e < mu.extent(0); ++e) {
+    for (std::size_t e = 0; e < weight.extent(1); ++e) {
       double x = 0;
-      for (std::size_t m = 0; m < materials_; ++m) x += mu(e, m) * groups.centre[m];
-      const double t = weight(e, b) * std::exp(-x);
+      for (std::size_t m = 0; m < materials_; ++m) x += plan.attenuation(m, e) * plan.centre[m];
+      const double t = weight(b, e) * std::exp(-x);
       value += t;
-      for (std::size_t m = 0; m < materials_; ++m) slope[m] += mu(e, m) * t;
+      for (std::size_t m = 0; m < materials_; ++m) slope[m] += plan.attenuation(m, e) * t;
     }
     centre_value_.push_back(static_cast<Real>(value));
     for (double s : slope) centre_slope_.push_back(static_cast<Real>(s / value));

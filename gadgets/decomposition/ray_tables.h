@@ -5,30 +5,33 @@
 
 #include "core/array.h"
 #include "core/physics/counts_model.h"
+#include "gadgets/decomposition/energy_nodes.h"
 #include "gadgets/decomposition/ray_kernel.h"
 
 namespace counterflow {
 
-// Neighbouring energies joined into a few, for the start; found once a scan from the nominal spectra.
-struct EnergyGroups {
-  std::vector<std::size_t> group;  // [energy]
-  Array<double, 2> attenuation;    // [group, material] mean behind the centre, cm^2/g
-  Array<double, 2> known;          // [group, known] likewise
-  std::vector<double> unit;        // [material] areal density that attenuates the detected spectrum there to 1/e
-  std::vector<double> centre;      // [material] three attenuation lengths of the most penetrable material
+// What all tables of a scan share; found once from the nominal spectra.
+struct RayPlan {
+  Array<double, 2> attenuation;  // [material, energy] cm^2/g
+  // [known, energy] of what each ray passes besides the materials sought (a bowtie filter, at most kMaxKnown): how much of it
+  // the rays pass goes into RayData::known.
+  Array<double, 2> known;
+  std::vector<double> unit;    // [material] areal density that attenuates the detected spectrum at the centre to 1/e
+  std::vector<double> centre;  // [material] three attenuation lengths of the most penetrable material
+  RayRange range;              // [material, then known] in which nodes are chosen
+  EnergyNodes start;           // for the start of the search
+  EnergyNodes full;            // for the search itself; none = all energies
 };
-// `attenuation` [material, energy], `known` [known, energy]: as in RayTables. Groups are narrow where attenuation changes fast
-// and counts are many; K edges split them.
-EnergyGroups group_energies(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known = {});
+// `quadrature`: how many nodes `full` has, 0 = all energies.
+RayPlan plan_rays(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known = {},
+                  std::size_t quadrature = 0);
+NodeError quadrature_error(const RayPlan& plan, const BinWeights& weights);
 
 template <class Real>
 class RayTables {
  public:
-  // `weights` during the scan, `air` at the air scan; `air_moves`: those move with the thresholds too. `known` [known, energy]
-  // attenuation of what each ray passes besides the materials sought (a bowtie filter, at most kMaxKnown): how much of it the
-  // rays pass goes into RayData::known.
-  RayTables(const Array<double, 2>& attenuation, const BinWeights& weights, const BinWeights& air, bool air_moves,
-            const EnergyGroups& groups, const Array<double, 2>& known = {});
+  // `weights` during the scan, `air` at the air scan; `air_moves`: those move with the thresholds too.
+  RayTables(const RayPlan& plan, const BinWeights& weights, const BinWeights& air, bool air_moves);
   RaySystem<Real> system() const;
   std::size_t bytes() const;
 
@@ -38,9 +41,9 @@ class RayTables {
     std::size_t energies = 0, known = 0;
     RaySpectra<Real> view() const;
   };
-  // All [energy, .].
+  // [material, energy], [bin, energy], [known, energy]
   static Spectra spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const Array<double, 2>& known);
-  void set_centre(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const EnergyGroups& groups);
+  void set_centre(const RayPlan& plan, const Array<double, 2>& weight);
 
   std::size_t bins_, materials_, thresholds_ = 0;
   bool air_moves_;

@@ -1,135 +1,119 @@
-// Kernel: maximum-likelihood areal densities of rays, one vector of them at a time.
+// Kernel: maximum-likelihood areal densities of rays. Starts are found for a vector of neighbours at a time; in the search on the
+// full spectra a lane whose ray has arrived takes the next ray, so that no ray waits for its neighbours.
 #include "gadgets/decomposition/bias.h"
-#include "gadgets/decomposition/search.h"
+#include "gadgets/decomposition/start.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
-
-constexpr double kStartTolerance = 0.1;  // [sigma] of the search on the coarse spectra
-constexpr std::size_t kStartIterations = 8;
-constexpr double kFarthestStart = 50;  // [attenuation lengths]
 
 template <class Real, std::size_t M>
 class Solver {
   using V = Vector<Real>;
   using I = Mask<Real>;
+  static constexpr std::size_t kLanes = Lanes<Real>::kCount;
 
  public:
-  Solver(const RaySystem<Real>& system, const RaySettings<Real>& settings) : system_(system), settings_(settings) {}
+  Solver(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data, RaySolution<Real>& out)
+      : system_(system), settings_(settings), data_(data), out_(out), queue_(system, settings, data, out.fate) {}
 
-  std::size_t solve(const RayData<Real>& data, std::size_t at, RaySolution<Real>& out) {
-    const I unusable = load_block<Real, M>(system_, data, out.fate, at, rays_);
-    V start[M], a[M];
-    linear_start(start);
-    coarse_start(start, a);
-    I done = unusable;
-    Problem<Real, M> p{system_, system_.full, rays_, {}, settings_.non_negative, settings_.tolerance, settings_.iterations};
-    Outcome<Real> outcome = search<Real, M>(p, a, done, x_);
-    I held = {};
-    if (const I wanted = ~(done | outcome.lost); any(wanted)) outcome.steps += hold(start, wanted, a, held);
-    finish(unusable | ~(done | held), held, at, data.rays, a, out);
-    return outcome.steps;
+  void solve() {
+    load_idle<Real>(system_, rays_);
+    const Problem<Real, M> p{system_, system_.full, rays_, settings_.non_negative, settings_.tolerance};
+    for (std::size_t i = 0; i < kLanes; ++i) take_next(i);
+    while (any(active_)) {
+      V end[M];
+      const I finished = advance<Real, M>(p, active_, x_, at_, end);
+      for (std::size_t i = 0; i < kLanes; ++i)
+        if (active_[i]) settle(i, finished[i] != 0, end);
+    }
+  }
+
+  // Covariance and bias where they are wanted, and what stands for rays without an optimum.
+  void finish() {
+    for (std::size_t at = 0; at < data_.rays; at += kLanes) finish(at);
   }
 
  private:
-  // P_b and -d ln P_b / dA at the centre: from the table, or behind known attenuators for each ray on the coarse spectra.
-  void at_centre(V* value, V (*slope)[M]) {
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      value[b] = all<Real>(system_.centre_value[b]);
-      for (std::size_t m = 0; m < M; ++m) slope[b][m] = all<Real>(system_.centre_slope[b * M + m]);
-    }
-    if (system_.full.known == 0) return;
-    V centre[M];
-    for (std::size_t m = 0; m < M; ++m) centre[m] = all<Real>(system_.centre[m]);
-    expect<Real, M>(system_.coarse, system_.bins, rays_, centre, x_);
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      const V primary = x_.lambda[b] - rays_.background[b];
-      value[b] = primary / rays_.open[b];
-      for (std::size_t m = 0; m < M; ++m) slope[b][m] = -x_.slope[b][m] / primary;
-    }
+  void settle(std::size_t i, bool finished, const V* end) {
+    ++out_.steps;
+    ++steps_[i];
+    const bool lost = at_.lost[i] != 0;
+    if (!finished && !lost && steps_[i] < settings_.iterations) return;
+    if (!finished && !lost && !held_[i]) return hold(i);
+    out_.fate[ray_[i]] = !finished ? kFailed : held_[i] ? kHeld : kSolved;
+    for (std::size_t m = 0; m < M; ++m) out_.areal_density[m * data_.rays + ray_[i]] = end[m][i];
+    take_next(i);
   }
 
-  // Least squares, weighted by counts, of ln(P_b(centre) / P_b measured) against the slope at the centre.
-  void linear_start(V* a) {
-    V matrix[kPairs<M>] = {}, right[M] = {}, change[M], value[kMaxBins], slope[kMaxBins][M];
-    at_centre(value, slope);
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      const V primary = larger(rays_.counts[b] - rays_.background[b], all<Real>(static_cast<Real>(0.3)));
-      const V h = -log<Real>(primary / (rays_.open[b] * value[b]));
-      for (std::size_t i = 0; i < M; ++i) {
-        const V u = primary * slope[b][i];
-        right[i] += u * h;
-        for (std::size_t j = i; j < M; ++j) matrix[pair<M>(i, j)] += u * slope[b][j];
-      }
-    }
-    Factor<Real, M>(matrix).solve(right, change);
-    I sane = ~I{};
-    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(change[m]) < static_cast<Real>(kFarthestStart) * system_.unit[m];
-    for (std::size_t m = 0; m < M; ++m) {
-      a[m] = system_.centre[m] + (sane ? change[m] : all<Real>(0));
-      if (settings_.non_negative) a[m] = larger(a[m], all<Real>(0));
-    }
-  }
-
-  void coarse_start(const V* start, V* a) {
-    for (std::size_t m = 0; m < M; ++m) a[m] = start[m];
-    Problem<Real, M> p{system_,          system_.coarse, rays_, {}, settings_.non_negative, static_cast<Real>(kStartTolerance),
-                       kStartIterations, false};
-    I done = {};
-    search<Real, M>(p, a, done, x_);
-    I sane = ~I{};
-    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(a[m]) < static_cast<Real>(4 * kFarthestStart) * system_.unit[m];
-    for (std::size_t m = 0; m < M; ++m) a[m] = sane ? a[m] : start[m];
+  void take_next(std::size_t i) {
+    active_[i] = queue_.next() ? -1 : 0;
+    if (!active_[i]) return;
+    ray_[i] = queue_.give(i, rays_, start_, at_);
+    held_[i] = false;
+    steps_[i] = 0;
   }
 
   // Where the search ended neither at a safe optimum nor lost, most often because the Hessian is not safely positive there: once
   // more with the ridge.
-  std::size_t hold(const V* start, I wanted, V* a, I& held) {
-    Problem<Real, M> p{system_, system_.full, rays_, {}, settings_.non_negative, settings_.tolerance, settings_.iterations};
-    V b[M];
-    for (std::size_t m = 0; m < M; ++m) {
-      p.ridge[m] = all<Real>(ridge<Real>(system_.unit[m]));
-      b[m] = start[m];
-    }
-    I done = ~wanted;
-    const std::size_t steps = search<Real, M>(p, b, done, x_).steps;
-    held = wanted & done;
-    for (std::size_t m = 0; m < M; ++m) a[m] = held ? b[m] : a[m];
-    return steps;
+  void hold(std::size_t i) {
+    held_[i] = true;
+    steps_[i] = 0;
+    V from[M];
+    for (std::size_t m = 0; m < M; ++m) from[m] = start_[m];
+    at_.restart(i, system_, from, i, Lanes<Real>::kHuge);
+    for (std::size_t m = 0; m < M; ++m) at_.ridge[m][i] = ridge<Real>(system_.unit[m]);
   }
 
-  void finish(I failed, I held, std::size_t at, std::size_t rays, V* a, RaySolution<Real>& out) {
-    for (std::size_t m = 0; m < M; ++m) a[m] = failed ? all<Real>(system_.centre[m]) : a[m];
-    if (settings_.bias_correction || out.covariance) {
-      expect<Real, M>(system_.full, system_.bins, rays_, a, x_);
-      const Normal<Real, M> n = normal<Real, M>(system_.full, system_.bins, rays_, x_);
-      if (out.covariance) {
-        V inverse[kPairs<M>];
-        Factor<Real, M>(n.fisher).inverse(inverse);
-        for (std::size_t k = 0; k < kPairs<M>; ++k) store(out.covariance + k * rays + at, failed ? all<Real>(0) : inverse[k]);
-      }
-      if (settings_.bias_correction) {
-        const Bias<Real, M> bias(system_, rays_, x_, n);
-        for (std::size_t m = 0; m < M; ++m) a[m] -= held ? all<Real>(0) : bias.bias[m];
-      }
+  void finish(std::size_t at) {
+    I failed = {}, held = {};
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      failed[i] = out_.fate[at + i] == kFailed ? -1 : 0;
+      held[i] = out_.fate[at + i] == kHeld ? -1 : 0;
     }
+    V a[M];
     for (std::size_t m = 0; m < M; ++m)
-      store(out.areal_density + m * rays + at, failed ? all<Real>(settings_.failed_value[m]) : a[m]);
-    for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) out.fate[at + i] = failed[i] ? kFailed : held[i] ? kHeld : kSolved;
+      a[m] = failed ? all<Real>(system_.centre[m]) : load(out_.areal_density + m * data_.rays + at);
+    if (settings_.bias_correction || out_.covariance) correct(at, failed, held, a);
+    for (std::size_t m = 0; m < M; ++m)
+      store(out_.areal_density + m * data_.rays + at, failed ? all<Real>(settings_.failed_value[m]) : a[m]);
+  }
+
+  void correct(std::size_t at, I failed, I held, V* a) {
+    load_block<Real, M>(system_, data_, out_.fate, at, rays_);
+    expect<Real, M>(system_.full, system_.bins, rays_, a, x_);
+    const Normal<Real, M> n = normal<Real, M>(system_.full, system_.bins, rays_, x_);
+    if (out_.covariance) {
+      V inverse[kPairs<M>];
+      Factor<Real, M>(n.fisher).inverse(inverse);
+      for (std::size_t k = 0; k < kPairs<M>; ++k)
+        store(out_.covariance + k * data_.rays + at, failed ? all<Real>(0) : inverse[k]);
+    }
+    if (!settings_.bias_correction) return;
+    const Bias<Real, M> bias(system_, rays_, x_, n);
+    for (std::size_t m = 0; m < M; ++m) a[m] -= held ? all<Real>(0) : bias.bias[m];
   }
 
   const RaySystem<Real>& system_;
   const RaySettings<Real>& settings_;
+  const RayData<Real>& data_;
+  RaySolution<Real>& out_;
+  StartQueue<Real, M> queue_;
+  // The lanes: the data of each, where its search stands, which ray it is.
   RayBlock<Real> rays_;
+  Standing<Real, M> at_;
   Expected<Real, M> x_;
+  V start_[M] = {};
+  I active_ = {};
+  std::size_t ray_[kLanes] = {}, steps_[kLanes] = {};
+  bool held_[kLanes] = {};
 };
 
 template <class Real, std::size_t M>
 void solve_all(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data,
                RaySolution<Real>& out) {
-  Solver<Real, M> solver(system, settings);
-  for (std::size_t at = 0; at < data.rays; at += Lanes<Real>::kCount)
-    out.steps += solver.solve(data, at, out) * Lanes<Real>::kCount;
+  Solver<Real, M> solver(system, settings, data, out);
+  solver.solve();
+  solver.finish();
 }
 
 }  // namespace
