@@ -1,11 +1,11 @@
 #include "pipelines/simulator/forward_model.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
+#include "core/chebyshev.h"
 #include "core/geometry/ray.h"
 #include "core/kernel.h"
+#include "core/physics/count_pairs.h"
 #include "pipelines/simulator/transmission_kernel.h"
 
 namespace counterflow {
@@ -18,15 +18,10 @@ double cell(std::int64_t i, std::int64_t n, double width) {
   return width * ((static_cast<double>(i) + 0.5) / static_cast<double>(n) - 0.5);
 }
 
-// sum_j c_j T_j(x) by Clenshaw's recurrence, x in [-1,1].
-double chebyshev(const double* c, double x) {
-  double next = 0, after = 0;
-  for (std::size_t j = kDegrees; j-- > 1;) {
-    const double value = c[j] + 2 * x * next - after;
-    after = next;
-    next = value;
-  }
-  return c[0] + x * next - after;
+// out[row] = sum_e spectra[row][e] transmission[e]; nothing for no spectra.
+void detect_into(const Array<double, 2>& spectra, const std::vector<double>& transmission, std::span<double> out) {
+  choose(kernel_baseline::detect, kernel_avx2::detect, kernel_avx512::detect)(
+      spectra.data(), spectra.extent(0), transmission.size(), transmission.data(), out.data());
 }
 
 double total_of(const BinWeights& weights) {
@@ -66,6 +61,12 @@ ForwardModel::ForwardModel(const Scenario& scenario)
       counts_per_weight_(scenario.acquisition.open_beam_counts / total_of(model_.nominal())) {
   if (drift_.by_pixel()) tabulate_shifts();
   else if (!drift_.in_time()) fixed_spectra_ = spectra_at(0, false).own;
+  const SpectralSystem& system = scenario.header.system;
+  if (scenario.dead_time > 0)
+    pile_up_.emplace(system, model_.energies(), scenario.sampling.energy_step,
+                     system.thresholds.empty() ? 0 : system.thresholds.front() + drift_.range().first,
+                     system.thresholds.empty() ? 0 : system.thresholds.back() + drift_.range().second);
+  if (scenario.acquisition.correlated) pairs_ = pair_spectra(system, model_.energies(), scenario.sampling.energy_step);
   air_ = view(0, 0, 0, true);
 }
 
@@ -74,33 +75,74 @@ double ForwardModel::source_angle(std::size_t view) const {
   return g.first_angle + g.angle_step * static_cast<double>(view);
 }
 
-Array<double, 3> ForwardModel::object_view(std::size_t index) const {
+ExpectedView ForwardModel::object_view(std::size_t index) const {
   const ScanGeometry& g = scenario_.header.geometry;
   const std::size_t last = g.views - 1;
   return view(source_angle(index), g.table_position(static_cast<double>(index)),
               last == 0 ? 0 : static_cast<double>(index) / static_cast<double>(last), false);
 }
 
-Array<double, 3> ForwardModel::view(double angle, double table_position, double time, bool air) const {
+ExpectedView ForwardModel::view(double angle, double table_position, double time, bool air) const {
   const ScanGeometry& g = scenario_.header.geometry;
-  Array<double, 3> out({model_.bins(), g.rows, g.columns});
+  ExpectedView out{Array<double, 3>({model_.bins(), g.rows, g.columns}), {}, {}};
   Workspace w(*this);
   const Spectra spectra = drift_.by_pixel() ? Spectra{} : spectra_at(time, air);
   const std::size_t alike = shared_rows_ || air ? g.rows : 1;  // rows that one transmission serves
+  Array<double, 3> pulses;                                     // [row or 1,column,channel]
+  if (pile_up_) pulses = Array<double, 3>({g.rows / alike, g.columns, pile_up_->spectra().extent(0)});
+  if (!pairs_.empty()) out.pairs = Array<double, 3>({g.rows / alike, g.columns, pairs_.extent(0)});
   for (std::size_t column = 0; column < g.columns; ++column)
     for (std::size_t row = 0; row < g.rows; row += alike) {
       if (air) std::fill(w.transmission.begin(), w.transmission.end(), 1.0);
       else transmit(angle, table_position, row, column, w);
-      if (drift_.by_pixel()) detect_by_pixel(row, row + alike, column, time, air, w, out);
-      else detect_alike(row, row + alike, column, spectra, w, out);
+      if (drift_.by_pixel()) detect_by_pixel(row, row + alike, column, time, air, w, out.counts);
+      else detect_alike(row, row + alike, column, spectra, w, out.counts);
+      if (pile_up_) detect_into(pile_up_->spectra(), w.transmission, pulses.block(row / alike, column));
+      if (!pairs_.empty()) detect_into(pairs_, w.transmission, out.pairs.block(row / alike, column));
     }
-  const Acquisition& a = scenario_.acquisition;
-  for (std::size_t b = 0; b < model_.bins(); ++b) {
-    const double scatter = air || scenario_.scatter.empty() ? 0 : scenario_.scatter[b];
-    const double scale = counts_per_weight_ * (air ? a.air_exposure : a.exposure) * (1 + scatter);
-    for (double& v : out.block(b)) v = std::max(0.0, v * scale);
-  }
+  scale(air, out, pulses);
+  if (pile_up_) pile_up(pulses, time, air, out);
   return out;
+}
+
+// From weights to counts, scatter included: a pair or a pulse gets that of its bins.
+void ForwardModel::scale(bool air, ExpectedView& view, Array<double, 3>& pulses) const {
+  const Acquisition& a = scenario_.acquisition;
+  const std::size_t bins = model_.bins();
+  const auto scale_of = [&](std::size_t bin) {
+    const double scatter = air || scenario_.scatter.empty() ? 0 : scenario_.scatter[bin];
+    return counts_per_weight_ * (air ? a.air_exposure : a.exposure) * (1 + scatter);
+  };
+  for (std::size_t b = 0; b < bins; ++b)
+    for (double& v : view.counts.block(b)) v = std::max(0.0, v * scale_of(b));
+  for (std::size_t i = 0; i < view.pairs.size(); ++i) view.pairs[i] *= (scale_of(i % bins) + scale_of(i / bins % bins)) / 2;
+  for (std::size_t i = 0; i < pulses.size(); ++i) pulses[i] *= scale_of(pile_up_->bins_of_channels()[i % pulses.extent(2)]);
+}
+
+void ForwardModel::pile_up(const Array<double, 3>& pulses, double time, bool air, ExpectedView& view) const {
+  const auto [bins, rows, columns] = view.counts.shape();
+  view.spread = Array<double, 2>({rows, columns});
+  const ScanGeometry& g = scenario_.header.geometry;
+  const double dead_time = 1e-9 * scenario_.dead_time * static_cast<double>(g.views_per_rotation) / g.rotation_time;
+  std::vector<double> counts(bins), thresholds = scenario_.header.system.thresholds;
+  const bool alike = pulses.extent(0) == 1 && !drift_.by_pixel();
+  for (std::size_t c = 0; c < columns; ++c) {
+    const std::size_t module = scenario_.header.module_of(c);
+    for (std::size_t r = 0; r < rows; ++r) {
+      if (!alike || r == 0) {
+        for (std::size_t b = 0; b < bins; ++b) {
+          counts[b] = view.counts(b, r, c);
+          const double shift = drift_.any() ? drift_.module_shift(b, module, time, air) : 0;
+          thresholds[b] =
+              scenario_.header.system.thresholds[b] + shift + (drift_.by_pixel() ? drift_.pixel_shift(b, r, c, air) : 0);
+        }
+        view.spread(r, c) = pile_up_->record(pulses.block(pulses.extent(0) == 1 ? 0 : r, c), thresholds, dead_time, counts);
+      } else {
+        view.spread(r, c) = view.spread(0u, c);
+      }
+      for (std::size_t b = 0; b < bins; ++b) view.counts(b, r, c) = counts[b];
+    }
+  }
 }
 
 void ForwardModel::transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const {
@@ -153,16 +195,14 @@ void ForwardModel::tabulate_shifts() {
   const std::size_t bins = model_.bins(), energies = model_.energies().size();
   const auto [low, high] = drift_.range();
   polynomials_.assign(bins * kDegrees * energies, 0.0);
-  constexpr double n = static_cast<double>(kDegrees);
   for (std::size_t node = 0; node < kDegrees; ++node) {
-    const double phase = std::numbers::pi * (static_cast<double>(node) + 0.5) / n;
-    const std::vector<double> shift(bins, (low + high) / 2 + (high - low) / 2 * std::cos(phase));
+    const std::vector<double> shift(bins, (low + high) / 2 + (high - low) / 2 * chebyshev_node(node, kDegrees));
     const BinWeights weights = model_.shifted(shift);
     std::vector<double> above(energies, 0.0);
     for (std::size_t k = bins; k-- > 0;) {
       for (std::size_t e = 0; e < energies; ++e) above[e] += weights.weight(k, e);
       for (std::size_t j = 0; j < kDegrees; ++j) {
-        const double factor = (j == 0 ? 1 : 2) / n * std::cos(static_cast<double>(j) * phase);
+        const double factor = chebyshev_weight(j, node, kDegrees);
         double* coefficient = polynomials_.data() + (k * kDegrees + j) * energies;
         for (std::size_t e = 0; e < energies; ++e) coefficient[e] += factor * above[e];
       }
@@ -180,7 +220,7 @@ void ForwardModel::detect_by_pixel(std::size_t first_row, std::size_t last_row, 
     double above_next = 0;
     for (std::size_t k = bins; k-- > 0;) {
       const double shift = drift_.module_shift(k, module, time, air) + drift_.pixel_shift(k, row, column, air);
-      const double above = chebyshev(w.detected.data() + k * kDegrees, (2 * shift - low - high) / (high - low));
+      const double above = chebyshev({w.detected.data() + k * kDegrees, kDegrees}, (2 * shift - low - high) / (high - low));
       out(k, row, column) = above - above_next;
       above_next = above;
     }

@@ -1,7 +1,8 @@
 // Expected counts of every pixel of a view:
 //   lambda_b = open_beam_counts exposure  sum_E w_b(E;T) t(E) / sum_b' sum_E w_b'(E;T_nominal)  (1 + scatter_b)
 //   t(E) = mean over sub-rays of exp(-sum_m mu_m(E) A_m)
-// with exact lengths through the painted bodies, energies in cells of the scenario's step, and thresholds T that drift.
+// with exact lengths through the painted bodies, energies in cells of the scenario's step, and thresholds T that drift; then what
+// pile-up makes of them.
 #pragma once
 #include <cstddef>
 #include <optional>
@@ -9,7 +10,9 @@
 
 #include "core/array.h"
 #include "core/physics/counts_model.h"
+#include "core/physics/pile_up_model.h"
 #include "pipelines/simulator/drift.h"
+#include "pipelines/simulator/expected_view.h"
 #include "pipelines/simulator/scenario.h"
 
 namespace counterflow {
@@ -19,9 +22,9 @@ class ForwardModel {
   // The scenario's system must have its response (prepare_response) and outlive the model.
   explicit ForwardModel(const Scenario& scenario);
 
-  // [bin,row,column] counts of the object view of that number, of any air view (exposures included).
-  Array<double, 3> object_view(std::size_t view) const;
-  const Array<double, 3>& air_view() const { return air_; }
+  // The object view of that number, any air view (exposures included).
+  ExpectedView object_view(std::size_t view) const;
+  const ExpectedView& air_view() const { return air_; }
   // True where all rows of a view see the same (no drift by pixel, bodies that are the same for every z, no cone).
   bool rows_are_alike() const { return shared_rows_ && !drift_.by_pixel(); }
   const ThresholdDrift& drift() const { return drift_; }
@@ -32,8 +35,10 @@ class ForwardModel {
   struct Workspace;
   struct Spectra;  // what detects a view: spectra of the bins of each module, or of thresholds as polynomials of the shift
 
-  Array<double, 3> view(double angle, double table_position, double time, bool air) const;
+  ExpectedView view(double angle, double table_position, double time, bool air) const;
   void transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const;
+  void scale(bool air, ExpectedView& view, Array<double, 3>& pulses) const;
+  void pile_up(const Array<double, 3>& pulses, double time, bool air, ExpectedView& view) const;
   Spectra spectra_at(double time, bool air) const;
   void tabulate_shifts();
   // Pixels [first_row, last_row) of a column that saw the transmission in the workspace.
@@ -49,7 +54,9 @@ class ForwardModel {
   double counts_per_weight_;           // open_beam_counts / sum of all nominal weights
   std::vector<double> polynomials_;    // [threshold, degree, energy]: S(E; T_k + shift) in Chebyshev polynomials of the shift
   std::vector<double> fixed_spectra_;  // [module or 1, bin, energy] of object views where nothing changes in time
-  Array<double, 3> air_;
+  Array<double, 2> pairs_;             // [pair, energy] (core/physics/count_pairs.h), where counts are correlated
+  std::optional<PileUpModel> pile_up_;
+  ExpectedView air_;
 };
 
 }  // namespace counterflow

@@ -164,15 +164,17 @@ void parse_detector(const XmlElement& element, const Folders& folders, ScanHeade
   if (!system.detector.empty() && !is_sensor(system.detector)) load_file(element, system.detector, folders, system);
 }
 
-void parse_acquisition(const XmlElement& root, Acquisition& a) {
+void parse_acquisition(const XmlElement& root, Acquisition& a, double& rotation_time) {
+  rotation_time = 1;
   read_element(root, "acquisition", [&](PropertyVisitor& v) {
     v("open_beam_counts", a.open_beam_counts,
       {.unit = "count", .text = "of a pixel without object over all bins", .min = 1e-6, .max = 1.6e7});
     v("air_views", a.air_views, {.text = "before the object views; 0: the header says open_beam_counts", .min = 0, .max = 1e6});
     v("exposure", a.exposure, {.text = "of object views, relative to open_beam_counts", .min = 1e-6, .max = 1e3});
     v("air_exposure", a.air_exposure, {.text = "of air views, relative to open_beam_counts", .min = 1e-6, .max = 1e3});
-    v("rotation_time", a.rotation_time, {.unit = "s", .text = "of a full turn", .min = 1e-6, .max = 1e4});
-    v("noise", a.noise, {.text = "integer Poisson counts, or false: expected counts"});
+    v("rotation_time", rotation_time, {.unit = "s", .text = "of a full turn", .min = 1e-6, .max = 1e4});
+    v("noise", a.noise, {.text = "integer counts, or false: expected counts"});
+    v("correlated", a.correlated, {.text = "whether neighbouring pixels share counts, by charge sharing and fluorescence"});
     v("seed", a.seed, {.text = "of noise and drift", .min = 0});
   });
   // Counts are written as floats, exact below 2^24.
@@ -227,6 +229,24 @@ void place_slices(const XmlElement& root, const ScanGeometry& geometry, ImageGri
            "expected 1 to 65535 complete slices, but the views complete those from z = " + number_text(range.low) + " to " +
                number_text(range.high) + " mm; ask for more views, or say nz and thickness in <image>");
   grid.nz = static_cast<std::size_t>(slices);
+}
+
+void parse_faults(const XmlElement& root, Scenario& s) {
+  read_element(root, "pile_up", [&](PropertyVisitor& v) {
+    v("dead_time", s.dead_time, {.unit = "ns", .text = "of a pixel after each count; 0: no pile-up", .min = 0, .max = 1e5});
+  });
+  if (s.dead_time > 0 && s.acquisition.correlated)
+    refuse(*root.child("pile_up"), "pile-up of correlated counts is not simulated: leave out one of pile_up and correlated");
+  BadPixelSettings& p = s.bad_pixels;
+  const PropertyDoc number{.text = "how many", .min = 0, .max = 1e6};
+  read_element(root, "bad_pixels", [&](PropertyVisitor& v) {
+    v("dead", p.dead, number);
+    v("hot", p.hot, number);
+    v("unstable", p.unstable, number);
+    v("seed", p.seed, {.text = "of their places and of what unstable ones do", .min = 0});
+    v("hot_counts", p.hot_counts, {.text = "that a hot pixel counts besides, relative to air", .min = 0, .max = 1e3});
+    v("flicker", p.flicker, {.text = "of an unstable pixel: rms logarithm of its factor", .min = 0, .max = 3});
+  });
 }
 
 // By default the square about the field that every view sees, in 512 x 512 voxels, one slice a row.
@@ -294,8 +314,8 @@ void check_drift(const XmlElement& root, const Scenario& scenario) {
 
 Scenario parse_scenario(const XmlElement& root, const Folders& folders) {
   if (root.name != "scenario") throw ConfigError(root.where + ": expected the element <scenario>, got <" + root.name + ">");
-  const std::vector<std::string> known{"geometry", "tube",    "detector", "acquisition", "sampling",
-                                       "drift",    "scatter", "phantom",  "image",       "truth"};
+  const std::vector<std::string> known{"geometry", "tube",    "detector",   "acquisition", "sampling", "drift",
+                                       "scatter",  "pile_up", "bad_pixels", "phantom",     "image",    "truth"};
   root.allow_children(known);
   for (auto c = root.children.begin(); c != root.children.end(); ++c)
     if (std::any_of(root.children.begin(), c, [&](const auto& before) { return before.name == c->name; }))
@@ -307,10 +327,11 @@ Scenario parse_scenario(const XmlElement& root, const Folders& folders) {
   const XmlElement& detector = required(root, "detector");
   if (!detector.attributes.contains("bin_spectra")) required(root, "tube");
   parse_detector(detector, folders, s.header);
-  parse_acquisition(root, s.acquisition);
+  parse_acquisition(root, s.acquisition, s.header.geometry.rotation_time);
   parse_sampling(root, s.sampling);
   parse_drift(root, s.drift);
   parse_scatter(root, s.header.bins(), s.scatter);
+  parse_faults(root, s);
   s.phantom = parse_phantom(required(root, "phantom"));
   s.header.grid = parse_image(root, s.header.geometry);
   parse_truth(root, s.truth);

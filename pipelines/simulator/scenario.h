@@ -16,8 +16,8 @@ struct Acquisition {
   double open_beam_counts = 1e5;  // of a pixel without object, summed over bins, at nominal thresholds and exposure 1
   std::int64_t air_views = 16;
   double exposure = 1, air_exposure = 1;
-  double rotation_time = 1;  // [s]
-  bool noise = true;         // integer Poisson counts; else expected counts
+  bool noise = true;        // integer counts; else expected counts
+  bool correlated = false;  // neighbouring pixels share counts, by charge sharing, fluorescence and Compton scatter
   std::int64_t seed = 1;
 };
 
@@ -38,6 +38,14 @@ struct DriftSettings {
   std::string air = "nominal";  // thresholds of the air views: nominal, or drifted as at the first object view
 };
 
+// Pixels that do not work, in places drawn from a seed of their own.
+struct BadPixelSettings {
+  std::int64_t dead = 0, hot = 0, unstable = 0;  // how many
+  std::int64_t seed = 1;
+  double hot_counts = 3;  // that a hot pixel counts besides, relative to air
+  double flicker = 0.3;   // of an unstable pixel from view to view: rms logarithm of its factor
+};
+
 struct TruthSettings {
   std::vector<std::string> materials{"water", "iodine"};
   std::int64_t samples = 4;  // along each side of a voxel
@@ -50,6 +58,8 @@ struct Scenario {
   Sampling sampling;
   DriftSettings drift;
   std::vector<double> scatter;  // [bin] fraction of the primary; empty = none
+  double dead_time = 0;         // of a pixel after each count [ns]; 0: no pile-up
+  BadPixelSettings bad_pixels;
   TruthSettings truth;
 };
 

@@ -2,31 +2,15 @@
 
 #include "core/archive/archive.h"
 #include "core/physics/detector_response.h"
-#include "core/random.h"
+#include "pipelines/simulator/drawn_counts.h"
 #include "pipelines/simulator/forward_model.h"
-#include "pipelines/simulator/poisson.h"
+#include "pipelines/simulator/pixel_faults.h"
 #include "pipelines/simulator/truth.h"
 
 namespace counterflow {
 namespace {
 
 constexpr std::uint64_t kAirStream = std::uint64_t{1} << 40;  // added to the number of an air view
-
-// Poisson numbers for a view: each pixel and bin has a stream of its own.
-Array<float, 3> drawn(const Array<double, 3>& expected, std::uint64_t seed, std::uint64_t view, bool rows_alike) {
-  const auto [bins, rows, columns] = expected.shape();
-  Array<float, 3> out(expected.shape());
-  for (std::size_t b = 0; b < bins; ++b)
-    for (std::size_t c = 0; c < columns; ++c) {
-      Poisson poisson(expected(b, 0u, c));
-      for (std::size_t r = 0; r < rows; ++r) {
-        if (!rows_alike && r > 0) poisson = Poisson(expected(b, r, c));
-        Philox random(seed, view, (r * columns + c) * bins + b);
-        out(b, r, c) = static_cast<float>(poisson(random));
-      }
-    }
-  return out;
-}
 
 Array<float, 3> rounded(const Array<double, 3>& expected) {
   Array<float, 3> out(expected.shape());
@@ -52,6 +36,9 @@ void write_injected(const SimulatedScan& scan, ArchiveWriter& writer) {
   }
   const auto& scatter = scan.scenario().scatter;
   if (!scatter.empty()) writer.write_injected("scatter_fraction", {scatter.size()}, scatter);
+  if (scan.scenario().dead_time > 0) writer.write_injected("dead_time_ns", {1}, std::vector<double>{scan.scenario().dead_time});
+  const std::vector<double> faults = scan.faults().table();
+  if (!faults.empty()) writer.write_injected("bad_pixels", {faults.size() / 3, 3}, faults);
 }
 
 }  // namespace
@@ -64,6 +51,7 @@ SimulatedScan::SimulatedScan(Scenario scenario, const std::filesystem::path& cac
   if (system.pixel_rows == 0) system.pixel_rows = g.row_pitch;
   prepare_response(system, cache);
   model_ = std::make_unique<ForwardModel>(*scenario_);
+  faults_ = std::make_unique<PixelFaults>(scenario_->bad_pixels, g);
 }
 
 SimulatedScan::~SimulatedScan() = default;
@@ -78,13 +66,14 @@ Counts<float> SimulatedScan::view(std::size_t index) const {
   out.view.angle = air ? g.first_angle : model_->source_angle(out.view.index);
   out.view.table_position = g.table_position(air ? 0 : static_cast<double>(out.view.index));
   out.view.exposure = air ? a.air_exposure : a.exposure;
-  out.view.time = static_cast<double>(index) * a.rotation_time / static_cast<double>(g.views_per_rotation);
+  out.view.time = static_cast<double>(index) * g.rotation_time / static_cast<double>(g.views_per_rotation);
   out.view.rotation = air ? 0 : out.view.index / g.views_per_rotation;
-  const Array<double, 3> own = air ? Array<double, 3>() : model_->object_view(out.view.index);
-  const Array<double, 3>& expected = air ? model_->air_view() : own;
-  const bool rows_alike = air ? !model_->drift().by_pixel() : model_->rows_are_alike();
-  out.counts = a.noise ? drawn(expected, static_cast<std::uint64_t>(a.seed), out.view.index + (air ? kAirStream : 0), rows_alike)
-                       : rounded(expected);
+  const std::uint64_t stream = out.view.index + (air ? kAirStream : 0);
+  ExpectedView expected = air ? model_->air_view() : model_->object_view(out.view.index);
+  if (faults_->any()) faults_->apply(expected.counts, model_->air_view().counts, stream);
+  const bool rows_alike = (air ? !model_->drift().by_pixel() : model_->rows_are_alike()) && !faults_->any();
+  out.counts =
+      a.noise ? drawn_counts(expected, static_cast<std::uint64_t>(a.seed), stream, rows_alike) : rounded(expected.counts);
   return out;
 }
 

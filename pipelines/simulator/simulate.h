@@ -13,6 +13,7 @@
 namespace counterflow {
 
 class ForwardModel;
+class PixelFaults;
 
 // A scan view by view, in any order: every view is the same whoever asks for it, and when.
 class SimulatedScan {
@@ -23,6 +24,7 @@ class SimulatedScan {
 
   const Scenario& scenario() const { return *scenario_; }
   const ForwardModel& model() const { return *model_; }
+  const PixelFaults& faults() const { return *faults_; }
   std::size_t air_views() const { return static_cast<std::size_t>(scenario_->acquisition.air_views); }
   // Air views come first: index in [0, air_views + views).
   std::size_t size() const { return air_views() + scenario_->header.geometry.views; }
@@ -31,6 +33,7 @@ class SimulatedScan {
  private:
   std::unique_ptr<Scenario> scenario_;  // the model points into it
   std::unique_ptr<ForwardModel> model_;
+  std::unique_ptr<PixelFaults> faults_;
 };
 
 using SimulationProgress = std::function<void(std::size_t done, std::size_t total)>;
