@@ -25,6 +25,8 @@ std::vector<std::string> agents_of(const std::string& channel, const std::vector
 
 }  // namespace
 
+std::string agent_of(const std::string& channel) { return channel.substr(0, channel.rfind(" map")); }
+
 double density_of(const std::string& material, const Densities& densities) {
   for (const auto& [name, density] : densities)
     if (name == material) return density;
@@ -40,7 +42,7 @@ std::optional<double> map_value(const Channels& channels, const std::string& cha
   if (quantity == "electron_density") return Electrons{channels.unit}.mix(materials).value(0, rho);
   if (quantity == "effective_z") return PowerLaw(materials).value(rho.data(), nullptr);
   if (quantity == "concentration") {
-    const std::string agent = channel.substr(0, channel.find(" map"));
+    const std::string agent = agent_of(channel);
     if (std::ranges::find(materials, agent) == materials.end()) return std::nullopt;
     return AgentDensity{{agent}}.mix(materials).value(0, rho);
   }

@@ -11,6 +11,9 @@ namespace counterflow {
 
 using Densities = std::vector<std::pair<std::string, double>>;  // material, g/cm^3
 
+// The material that a contrast map shows: "iodine" of "iodine map"; other names are their own.
+std::string agent_of(const std::string& channel);
+
 double density_of(const std::string& material, const Densities& densities);  // 0 where it is not there
 
 // Value of one channel of a map (monoenergetic, virtual non-contrast, contrast, electron density, effective Z) in channels.unit,

@@ -53,7 +53,7 @@ std::vector<std::size_t> inserts_of(const Evaluation& evaluation) {
     return out;
   };
   if (evaluation.unit == "mg/mL") {
-    const std::string name = lower(evaluation.quantity);
+    const std::string name = lower(agent_of(evaluation.quantity));
     if (auto named = select([&](const Measurement& m) { return lower(m.region.name).find(name) != std::string::npos; });
         !named.empty())
       return named;
@@ -212,9 +212,9 @@ void print_table(const std::vector<Evaluation>& evaluations, std::ostream& out) 
     const int places = places_of(e.unit);
     for (const Measurement& m : e.regions) print_region(m, width, places, out);
     if (!e.inserts.empty())
-      out << fmt::format("  {} {}: mean bias {}, root mean square error {:.{}f} {}\n", e.inserts.size(),
+      out << fmt::format("  {} {}: mean bias {}, root mean square error {:.{}f}{}\n", e.inserts.size(),
                          e.inserts.size() == e.regions.size() ? "regions" : "inserts", signed_text(e.bias, places),
-                         e.root_mean_square_error, places, e.unit);
+                         e.root_mean_square_error, places, e.unit == "1" ? "" : " " + e.unit);
     if (!e.remark.empty()) out << "  " << e.remark << "\n";
     out << "\n";
   }

@@ -118,6 +118,35 @@ TEST(Evaluation, takes_the_monoenergetic_images_of_the_file_where_there_are_some
   EXPECT_NEAR(*e[2].regions[0].truth, 0, 1e-9);
 }
 
+// Densities of the second rod: 0.9 g/cm^3 of water, 10 mg/mL of iodine.
+TEST(Evaluation, holds_maps_against_what_the_true_densities_make_of_them) {
+  const Scene scene;
+  const auto map = [&](int number, const std::string& quantity, const std::string& unit, const std::string& name, float value) {
+    return ImageSeries{number, {quantity, unit, {name}}, scene.grid, Array<float, 4>({1, 3, 72, 80}, value), {}};
+  };
+  const auto e =
+      evaluate_images({map(10, "concentration", "mg/mL", "iodine map", 9), map(11, "noise", "mg/mL", "iodine map", 0.5F),
+                       map(20, "electron_density", "1", "electron density", 1), map(30, "effective_z", "1", "effective Z", 7),
+                       map(40, "energy_of_least_noise", "keV", "energy of least noise", 65),
+                       map(3070, "virtual_non_contrast", "HU", "70 keV without iodine", -90)},
+                      scene.truth);
+  ASSERT_EQ(e.size(), 5u);
+  EXPECT_NEAR(*e[0].regions[2].truth, 10, 1e-9);
+  EXPECT_NEAR(*e[0].regions[2].bound, 0.5, 1e-6);
+  EXPECT_THAT(e[0].inserts, ElementsAre(1, 2));  // as of iodine itself
+  EXPECT_NEAR(*e[1].regions[0].truth, 1, 1e-9);
+  EXPECT_NEAR(*e[1].regions[2].truth, 0.9 + 0.01 * (53 / 126.904) / (10 / 18.015), 1e-5);
+  EXPECT_NEAR(*e[2].regions[0].truth, 7.42, 0.01);
+  EXPECT_GT(*e[2].regions[2].truth, 11);
+  EXPECT_FALSE(e[3].regions[0].truth);
+  EXPECT_NEAR(*e[4].regions[2].truth, -100, 1e-9);
+  std::ostringstream table;
+  print_table(e, table);
+  EXPECT_THAT(table.str(), HasSubstr("electron density [1]"));
+  EXPECT_THAT(table.str(), ::testing::Not(HasSubstr(" 1\n")));
+  EXPECT_THAT(table.str(), HasSubstr("it says nothing of energy of least noise"));
+}
+
 TEST(Evaluation, says_no_truth_of_a_material_that_the_truth_does_not_know) {
   Scene scene;
   scene.images.channels.names[1] = "gadolinium";
