@@ -214,6 +214,7 @@ TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
 TEST(WholeChainGradient, maps_agree_with_differences) { check_chain("maps.xml", false); }
+TEST(WholeChainGradient, proxy_images_agree_with_differences) { check_chain("material_images_proxy.xml", false); }
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }
 TEST(WholeChainGradient, line_integral_images_agree_with_differences) { check_chain("line_integrals_fbp.xml", true); }
 TEST(WholeChainGradient, dual_energy_images_agree_with_differences) { check_chain("dual_energy.xml", true); }

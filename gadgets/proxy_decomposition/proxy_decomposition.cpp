@@ -59,6 +59,10 @@ void ProxyDecomposition<Real>::check(const ScanHeader& header) const {
   if (channels() < 2 || channels() > ProxyLimits::kMaterials)
     refuse_setting("expected two or three materials, got '" + joined(materials_, " ") + "'");
   if (header.quantity != Quantity::counts) refuse_setting("expected counts, the scan holds line integrals");
+  if (!header.system.bowtie.empty())
+    refuse_setting("behind the bowtie '" + header.system.bowtie +
+                   "' each column has a spectrum of its own, which one set of "
+                   "effective energies does not describe; use MaximumLikelihood");
   if (header.bins() < channels() || header.bins() > ProxyLimits::kBins)
     refuse_setting("expected " + std::to_string(channels()) + " to 8 bins for " + std::to_string(channels()) +
                    " materials, got " + std::to_string(header.bins()));

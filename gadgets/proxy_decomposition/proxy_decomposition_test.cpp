@@ -395,6 +395,12 @@ TEST(ProxyDecomposition, refuses_properties_that_contradict_the_scan) {
   EXPECT_THAT(initial({{"sum_columns", "3"}}), HasSubstr("two detector modules"));
   EXPECT_THAT(initial({{"materials", "water iodin"}}), HasSubstr("iodin"));
   EXPECT_THAT(refusal<ConfigError>([] {
+                ScanHeader header = header_of(5);
+                header.system.bowtie = "bowtie.txt";
+                ProxyDecomposition<float>().initial(header);
+              }),
+              HasSubstr("behind the bowtie 'bowtie.txt'"));
+  EXPECT_THAT(refusal<ConfigError>([] {
                 const ProxyDecomposition<float> gadget;
                 gadget.begin(gadget.initial(header_of(5)), header_of(8));
               }),
