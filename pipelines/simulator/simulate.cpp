@@ -82,7 +82,7 @@ Counts<float> SimulatedScan::view(std::size_t index) const {
   out.view.rotation = air ? 0 : out.view.index / g.views_per_rotation;
   const Array<double, 3> own = air ? Array<double, 3>() : model_->object_view(out.view.index);
   const Array<double, 3>& expected = air ? model_->air_view() : own;
-  const bool rows_alike = air ? !model_->drift().by_pixel() : model_->rows_are_alike();
+  const bool rows_alike = air ? model_->air_rows_are_alike() : model_->rows_are_alike();
   out.counts = a.noise ? drawn(expected, static_cast<std::uint64_t>(a.seed), out.view.index + (air ? kAirStream : 0), rows_alike)
                        : rounded(expected);
   return out;
