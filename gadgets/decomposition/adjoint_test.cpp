@@ -148,7 +148,7 @@ struct BiasForgotten : Gadget {
 
 // The adjoint with a bowtie that is a thousandth thicker than the one of forward().
 struct ThickerBowtie : Gadget {
-  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
+  In adjoint(const None& p, const State& state, const In& x, const Out&, const Out& y_bar, None& p_bar) const {
     State thicker = state;
     for (double& v : thicker.bowtie) v *= 1.001;
     const Out optimum = Gadget::forward(p, thicker, x);  // else its rays would be told from their optima, and have no adjoint

@@ -66,8 +66,8 @@ struct Scenario {
   double scatter = 0;          // background / primary
   std::size_t shift_rows = 0;  // rows of threshold shifts; 0 = none
   bool air_moves = false;
-  bool same_ray = false;  // all pixels behind the same object
-  std::string bowtie;     // text of a bowtie file; "" = none
+  bool same_ray = false;    // all pixels behind the same object
+  std::string bowtie = {};  // text of a bowtie file; "" = none
   bool cone = false;
 };
 
