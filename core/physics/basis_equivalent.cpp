@@ -16,8 +16,12 @@ constexpr double kLargestDepth = 2;  // of the slab, in attenuation lengths of t
 // Rays of a model whose materials are: the basis, water, the mixtures.
 class SlabRays {
  public:
-  SlabRays(const CountsModel& model, std::size_t basis, double water) : model_(model), basis_(basis), water_(water) {
-    const std::vector<double>& total = model.nominal().total;
+  SlabRays(const CountsModel& model, std::size_t basis, double water)
+      : model_(model),
+        basis_(basis),
+        water_(water),
+        weights_(model.bowtie() ? model.behind_bowtie(model.nominal(), model.bowtie()->areal_density(0)) : model.nominal()) {
+    const std::vector<double>& total = weights_.total;
     scale_.assign(model.bins(), 1 / std::accumulate(total.begin(), total.end(), 0.0));
   }
 
@@ -27,7 +31,7 @@ class SlabRays {
     for (std::size_t m = 0; m < basis_; ++m) a[m] = areal_density(static_cast<Eigen::Index>(m));
     a[basis_] = water_;
     a[which] += extra;
-    return model_.ray(model_.nominal(), scale_, {}, a);
+    return model_.ray(weights_, scale_, {}, a);
   }
 
   // Thickness of a slab of material `which` at a density [cm].
@@ -70,6 +74,7 @@ class SlabRays {
   const CountsModel& model_;
   std::size_t basis_;
   double water_;  // [g/cm^2]
+  BinWeights weights_;
   std::vector<double> scale_;
 };
 
@@ -80,7 +85,7 @@ std::vector<std::vector<double>> basis_equivalents(const SpectralSystem& system,
   std::vector<std::string> all = basis;
   all.push_back("water");
   for (const Mixture& mixture : mixtures) all.push_back(mixture.material);
-  const CountsModel model(system, all);
+  const CountsModel model(system, all, 1.0, BowtieUse::applied);
   const SlabRays rays(model, basis.size(), behind_mm * 0.1);
   std::vector<std::vector<double>> out;
   for (std::size_t k = 0; k < mixtures.size(); ++k) {

@@ -32,12 +32,13 @@ void check_thresholds(const SpectralSystem& s) {
                       number_text(t[s.bins - 1]) + " keV");
 }
 
-void check(const SpectralSystem& s, const std::vector<std::string>& materials, double step) {
+void check(const SpectralSystem& s, const std::vector<std::string>& materials, double step, BowtieUse bowtie) {
   if (s.bins == 0) throw ConfigError("expected a spectral system of at least 1 energy bin, got 0");
   if (materials.empty()) throw ConfigError("expected at least 1 material, got none");
   if (!(step >= 0.05 && step <= 20)) throw ConfigError("expected an energy step of 0.05 to 20 keV, got " + number_text(step));
-  if (!s.bowtie.empty())
-    throw ConfigError("the bowtie '" + s.bowtie + "' is not supported by the counts model yet; give its centre as a filter");
+  if (!s.bowtie.empty() && bowtie == BowtieUse::refused)
+    throw ConfigError("the scan has a bowtie, '" + s.bowtie +
+                      "', which is not known here; use a gadget that knows of bowties, such as MaximumLikelihood");
   if (s.bin_spectra.empty()) check_thresholds(s);
 }
 
@@ -152,10 +153,21 @@ void drop_empty_cells(BinWeights& w, std::vector<double>& energies) {
   w.weight = std::move(kept);
 }
 
+// [material, energy] cm^2/g
+Array<double, 2> attenuation_of(const std::vector<std::string>& materials, const std::vector<double>& energies, double step) {
+  Array<double, 2> attenuation({materials.size(), energies.size()});
+  for (std::size_t m = 0; m < materials.size(); ++m) {
+    const auto mu = cell_attenuation(find_material(materials[m]), energies, step);
+    std::copy(mu.begin(), mu.end(), attenuation.block(m).begin());
+  }
+  return attenuation;
+}
+
 }  // namespace
 
-CountsModel::CountsModel(const SpectralSystem& system, const std::vector<std::string>& materials, double energy_step) {
-  check(system, materials, energy_step);
+CountsModel::CountsModel(const SpectralSystem& system, const std::vector<std::string>& materials, double energy_step,
+                         BowtieUse bowtie) {
+  check(system, materials, energy_step, bowtie);
   if (!system.bin_spectra.empty()) {
     nominal_ = weights_from_file(system, energy_step, energies_);
     drop_empty_cells(nominal_, energies_);
@@ -166,11 +178,10 @@ CountsModel::CountsModel(const SpectralSystem& system, const std::vector<std::st
   }
   for (std::size_t b = 0; b < bins(); ++b)
     if (!(nominal_.total[b] > 0)) throw ConfigError("energy bin " + std::to_string(b) + " counts no photons of this spectrum");
-  attenuation_ = Array<double, 2>({materials.size(), energies_.size()});
-  for (std::size_t m = 0; m < materials.size(); ++m) {
-    const auto mu = cell_attenuation(find_material(materials[m]), energies_, energy_step);
-    std::copy(mu.begin(), mu.end(), attenuation_.block(m).begin());
-  }
+  attenuation_ = attenuation_of(materials, energies_, energy_step);
+  if (system.bowtie.empty()) return;
+  bowtie_ = bowtie_of(system);
+  bowtie_attenuation_ = attenuation_of(bowtie_->materials(), energies_, energy_step);
 }
 
 void CountsModel::tabulate(const SpectralSystem& system, double energy_step) {
@@ -241,6 +252,22 @@ BinWeights CountsModel::shifted(std::span<const double> shift) const {
   if (table_.size() > lower) {
     counted_above(lower, 0, above, {});
     for (std::size_t k = 0; k < energies; ++k) out.weight(lower - 1, k) -= above[k];
+  }
+  sum_up(out);
+  return out;
+}
+
+BinWeights CountsModel::behind_bowtie(const BinWeights& weights, std::span<const double> areal_density) const {
+  if (areal_density.size() != bowtie_attenuation_.extent(0))
+    throw DataError("expected an areal density of each of the bowtie's " + std::to_string(bowtie_attenuation_.extent(0)) +
+                    " materials, got " + std::to_string(areal_density.size()));
+  BinWeights out{weights.weight, weights.edge, {}, {}};
+  for (std::size_t k = 0; k < energies_.size(); ++k) {
+    double exponent = 0;
+    for (std::size_t m = 0; m < areal_density.size(); ++m) exponent -= bowtie_attenuation_(m, k) * areal_density[m];
+    const double transmitted = std::exp(exponent);
+    for (std::size_t b = 0; b < out.weight.extent(0); ++b) out.weight(b, k) *= transmitted;
+    for (std::size_t t = 0; t < out.edge.extent(0); ++t) out.edge(t, k) *= transmitted;
   }
   sum_up(out);
   return out;

@@ -4,14 +4,18 @@
 //   w_b(E;T) = S(E;T_b) - S(E;T_b+1),    S(E;T) = N0(E) integral_T^inf R(U|E) dU
 //
 // A areal density [g/cm^2], mu mass attenuation [cm^2/g], T thresholds [keV], T0 those of the air scan, s background [count].
+// Behind a bowtie each ray has spectra of its own, w_b(E;T) B(E;ray) instead of w_b(E;T), in the denominator too: the air scan
+// saw it as well.
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/array.h"
+#include "core/physics/bowtie.h"
 #include "core/physics/spectral_system.h"
 
 namespace counterflow {
@@ -33,11 +37,16 @@ struct RayModel {
   Array<double, 2> edge;       // [threshold, 1 + material]: sum_E edge_k t and its derivatives in A (not scaled by open beam)
 };
 
+// What a user of the model does where the system has a bowtie: by default it knows of none, and such systems are refused, because
+// to leave the bowtie out would be wrong in silence. `applied`: takes all spectra behind_bowtie().
+enum class BowtieUse { refused, applied };
+
 class CountsModel {
  public:
   // Quadrature by cells of `energy_step` keV from the first energy that matters up to the tube voltage. Materials are texts of
   // find_material. Throws ConfigError for what the system lacks or contradicts.
-  CountsModel(const SpectralSystem& system, const std::vector<std::string>& materials, double energy_step = 1.0);
+  CountsModel(const SpectralSystem& system, const std::vector<std::string>& materials, double energy_step = 1.0,
+              BowtieUse bowtie = BowtieUse::refused);
 
   std::size_t bins() const { return nominal_.weight.extent(0); }
   std::size_t materials() const { return attenuation_.extent(0); }
@@ -53,6 +62,12 @@ class CountsModel {
   // T by cubic Hermite pieces). Throws DataError beyond +-largest_shift() or where the spectra came from a file.
   BinWeights shifted(std::span<const double> shift) const;
 
+  // Of the system; empty where it has none.
+  const std::optional<Bowtie>& bowtie() const { return bowtie_; }
+  const Array<double, 2>& bowtie_attenuation() const { return bowtie_attenuation_; }  // [bowtie's material, energy] cm^2/g
+  // Spectra, edges and their totals behind that much of the bowtie's materials [g/cm^2].
+  BinWeights behind_bowtie(const BinWeights& weights, std::span<const double> areal_density) const;
+
   // One ray: `scale` [bin] = exposure open_b / sum_E w_b(E;T0), `background` [bin] or empty.
   RayModel ray(const BinWeights& weights, std::span<const double> scale, std::span<const double> background,
                std::span<const double> areal_density) const;
@@ -65,6 +80,8 @@ class CountsModel {
 
   std::vector<double> energies_;
   Array<double, 2> attenuation_;
+  std::optional<Bowtie> bowtie_;
+  Array<double, 2> bowtie_attenuation_;
   BinWeights nominal_;
   std::size_t movable_ = 0;              // thresholds that shift: the lower edge of each bin
   std::vector<double> thresholds_;       // nominal [keV], an upper end included

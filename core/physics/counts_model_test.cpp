@@ -245,7 +245,7 @@ TEST(CountsModel, what_a_system_lacks_is_refused_with_the_way_out) {
   EXPECT_THAT(with([](auto& s) { s.tube_voltage = 0; }), HasSubstr("tube voltage above 0"));
   EXPECT_THAT(with([](auto& s) { s.tube_voltage = 140; }), HasSubstr("response up to 140 keV, got one up to 120 keV"));
   EXPECT_THAT(with([](auto& s) { s.filters = "Alu 3"; }), HasSubstr("got 'Alu'"));
-  EXPECT_THAT(with([](auto& s) { s.bowtie = "large.txt"; }), HasSubstr("the bowtie 'large.txt' is not supported"));
+  EXPECT_THAT(with([](auto& s) { s.bowtie = "large.txt"; }), HasSubstr("the scan has a bowtie, 'large.txt', which is not known here"));
   EXPECT_THAT(with([](auto& s) { s.bin_spectra = "gone.txt"; }), HasSubstr("'gone.txt' was not found"));
   EXPECT_THAT(refusal(cdte(), {}), HasSubstr("at least 1 material"));
   EXPECT_THAT(refusal(cdte(), {"watr"}), HasSubstr("did you mean 'water'"));

@@ -72,6 +72,17 @@ std::vector<Case> cases() {
                    changed(weak, [](Scenario& s) { s.air_moves = true; }),
                    {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
     out.push_back({n + "summed", full, {{"sum_rows", "2"}, {"sum_columns", "2"}}});
+    const Scenario bowtie = changed(full, [](Scenario& s) { s.bowtie = testing::kBowtie; });
+    out.push_back({n + "bowtie", bowtie, {}});
+    out.push_back({n + "bowtie in a cone, summed",
+                   changed(bowtie, [](Scenario& s) { s.cone = true; }),
+                   {{"sum_rows", "2"}, {"sum_columns", "2"}}});
+    out.push_back({n + "bowtie, shifts in the air scan too",
+                   changed(bowtie, [](Scenario& s) { s.air_moves = true; }),
+                   {{"air_thresholds", "shifted"}}});
+    out.push_back({n + "bowtie, bias correction, shifts in the air scan too",
+                   changed(weak, [](Scenario& s) { s.air_moves = true, s.bowtie = testing::kBowtie; }),
+                   {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
     out.push_back({n + "covariance", full, {{"covariance", "true"}}});
   }
   for (std::size_t bins = 2; bins <= 8; ++bins)
@@ -134,6 +145,34 @@ struct BiasForgotten : Gadget {
     return plain.adjoint(p, state, x, plain.forward(p, state, x), y_bar, p_bar);
   }
 };
+
+// The adjoint with a bowtie that is a thousandth thicker than the one of forward().
+struct ThickerBowtie : Gadget {
+  In adjoint(const None& p, const State& state, const In& x, const Out&, const Out& y_bar, None& p_bar) const {
+    State thicker = state;
+    for (double& v : thicker.bowtie) v *= 1.001;
+    const Out optimum = Gadget::forward(p, thicker, x);  // else its rays would be told from their optima, and have no adjoint
+    return Gadget::adjoint(p, thicker, x, optimum, y_bar, p_bar);
+  }
+};
+// The air scan's thresholds taken as still, though they moved.
+struct AirForgotten : Gadget {
+  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
+    const Gadget still = testing::gadget_with<Gadget>({{"tolerance", "1e-9"}});
+    In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
+    x_bar.threshold_shift = still.adjoint(p, state, x, still.forward(p, state, x), y_bar, p_bar).threshold_shift;
+    return x_bar;
+  }
+};
+
+TEST(MaximumLikelihoodAdjoint, knows_the_bowtie_above_and_below) {
+  const Case c{"bowtie",
+               changed(kTwo, [](Scenario& s) { s.bowtie = testing::kBowtie, s.shift_rows = 1, s.air_moves = true; }),
+               {{"air_thresholds", "shifted"}}};
+  EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
+  EXPECT_GT(error_of<ThickerBowtie>(c, 5).value, 1e-6);
+  EXPECT_GT(error_of<AirForgotten>(c, 5).value, 1e-6);
+}
 
 TEST(MaximumLikelihoodAdjoint, knows_the_bias_correction) {
   const Case c{"bias", changed(kTwo, [](Scenario& s) { s.total /= 20; }), {{"bias_correction", "cox-snell"}}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/kernel.h"
+#include "core/message/bowtie_rays.h"
 
 namespace counterflow {
 namespace {
@@ -96,16 +97,17 @@ ScanHeader MaximumLikelihood<Real>::output_header(const ScanHeader& header) cons
 template <class Real>
 auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) const -> State {
   check(header);
-  header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
+  const ScanGeometry summed = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
   State s;
   s.header = header;
-  s.model = std::make_shared<const CountsModel>(header.system, materials_, energy_step_);
+  s.model = std::make_shared<const CountsModel>(header.system, materials_, energy_step_, BowtieUse::applied);
+  if (s.model->bowtie()) s.bowtie = bowtie_densities<Real>(*s.model->bowtie(), summed);
   const BinWeights& nominal = s.model->nominal();
   for (std::size_t b = 0; b < s.model->bins(); ++b)
     if (!(nominal.total[b] > 0))
       throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) +
                         " sees no photons; expected thresholds below the tube voltage");
-  s.plan = plan_rays(s.model->attenuation(), nominal);
+  s.plan = plan_rays(s.model->attenuation(), nominal, s.model->bowtie_attenuation());
   s.nominal = std::make_shared<const RayTables<Real>>(s.plan, nominal, nominal, false);
   s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
   s.tally = std::make_shared<Tally>();
@@ -118,8 +120,11 @@ Footprint MaximumLikelihood<Real>::footprint(const ScanHeader& header) const {
   const std::size_t arrays = channels() + (covariance_ ? channels() * (channels() + 1) / 2 : 0);
   const auto energies = static_cast<std::size_t>(header.system.tube_voltage / energy_step_) + 1;
   const std::size_t bins = header.bins();
+  const std::size_t bowtie = header.system.bowtie.empty()
+                                 ? 0
+                                 : kMaxKnown * sizeof(Real) * checked_size(g.rows, g.columns) + energies * bins * sizeof(Real);
   return {.message = arrays * checked_size(g.rows, g.columns) * sizeof(Real),
-          .state = energies * (sizeof(Real) * (2 * channels() + 2 * bins) + sizeof(double) * (channels() + 40 * bins))};
+          .state = energies * (sizeof(Real) * (2 * channels() + 2 * bins) + sizeof(double) * (channels() + 40 * bins)) + bowtie};
 }
 
 template <class Real>
@@ -187,7 +192,7 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
   if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
   std::uint64_t failed = 0, held = 0, steps = 0;
   for (const Part& part : parts(state, x)) {
-    RayPatch<Real> patch(x, part.range, summing);
+    RayPatch<Real> patch(x, part.range, summing, state.bowtie);
     std::vector<Real> density(channels() * patch.padded()), covariance(covariance_ ? pairs * patch.padded() : 0);
     RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0};
     solve(part.tables->system(), settings(bias_correction_ != "none"), patch.data(), solution);
@@ -216,7 +221,7 @@ auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const I
   const std::size_t bins = x.counts.extent(0);
   std::vector<double> threshold_bar(x.threshold_shift.extent(0));
   for (const Part& part : parts(state, x)) {
-    RayPatch<Real> patch(x, part.range, summing);
+    RayPatch<Real> patch(x, part.range, summing, state.bowtie);
     const std::size_t n = patch.padded();
     std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n),
         background_bar(x.background.empty() ? 0 : bins * n);

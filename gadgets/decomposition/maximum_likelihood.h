@@ -28,6 +28,7 @@ class MaximumLikelihood {
   struct State {
     ScanHeader header;
     std::shared_ptr<const CountsModel> model;
+    Array<Real, 3> bowtie;  // [material,row,column] of summed rays, g/cm^2; empty where there is none
     RayPlan plan;
     std::shared_ptr<const RayTables<Real>> nominal;
     std::shared_ptr<const Channels> channels;
@@ -39,7 +40,8 @@ class MaximumLikelihood {
   minimise over A   sum_b [lambda_b - y_b ln lambda_b]
   lambda_b = exposure open_b sum_E w_b(E;T) exp(-sum_m mu_m(E) A_m) / sum_E w_b(E;T0) + background_b
 
-Put AirCalibration before it: the open beam comes from there. Rays without a finite optimum (no counts, dead pixels) get
+Put AirCalibration before it: the open beam comes from there. Behind a bowtie (a scan whose header names one) w_b(E) is that
+behind the ray's part of it, in both sums. Rays without a finite optimum (no counts, dead pixels) get
 failed_value and are reported at the end.
 
   <gadget><dll>counterflow_decomposition</dll><classname>MaximumLikelihood</classname>

@@ -54,6 +54,55 @@ TEST(MaximumLikelihood, noise_free_rays_are_recovered_with_background_shifts_and
   EXPECT_LT(worst_error<float>(three, {}, 2), 1e-4);
 }
 
+TEST(MaximumLikelihood, noise_free_rays_behind_a_bowtie_are_recovered_in_every_column) {
+  Scenario s{.noisy = false, .scatter = 0.2, .bowtie = testing::kBowtie};
+  const auto expect = [&](const Settings& settings) {
+    EXPECT_LT(worst_error<double>(s, settings, 1), 1e-6);
+    EXPECT_LT(worst_error<float>(s, settings, 1), 2e-4);
+  };
+  expect({});
+  s.cone = true;
+  expect({});
+  s.shift_rows = 2;
+  expect({});
+  s.air_moves = true;
+  expect({{"air_thresholds", "shifted"}});
+  s.cone = false;
+  s.shift_rows = 1;
+  s.same_ray = true;
+  expect({{"air_thresholds", "shifted"}, {"sum_rows", "2"}});
+}
+
+// A bowtie left out, or one of a ray that leaves the fan's plane taken as if it lay in it, would show.
+TEST(MaximumLikelihood, a_bowtie_matters) {
+  for (const bool cone : {false, true}) {
+    const SmallScan scan = testing::small_scan({.noisy = false, .bowtie = testing::kBowtie, .cone = cone}, 1);
+    ScanHeader wrong = scan.header;
+    if (cone) wrong.geometry.beam = Beam::fan_flat;
+    else wrong.system.bowtie.clear();
+    const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"tolerance", "1e-9"}});
+    const auto y = gadget.forward({}, gadget.begin({}, wrong), scan.x);
+    double worst = 0;
+    for (std::size_t i = 0; i < y.areal_density.size(); ++i)
+      worst = std::max(worst, std::abs(y.areal_density[i] / scan.truth[i] - 1));
+    EXPECT_GT(worst, 1e-3) << cone;
+  }
+}
+
+TEST(MaximumLikelihood, a_bowtie_that_does_not_cover_the_fan_is_refused) {
+  SmallScan scan = testing::small_scan({.bowtie = testing::kBowtie}, 1);
+  const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({});
+  scan.header.geometry.column_pitch *= 2;
+  EXPECT_THROW(
+      try { gadget.begin({}, scan.header); } catch (const ConfigError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("given for fan angles of -0.004 to 0.004 rad"));
+        throw;
+      },
+      ConfigError);
+  scan.header.geometry.beam = Beam::parallel;
+  EXPECT_THROW(gadget.begin({}, scan.header), ConfigError);
+}
+
 TEST(MaximumLikelihood, covariance_is_the_bound) {
   const SmallScan scan = testing::small_scan({}, 4);
   const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"covariance", "true"}});

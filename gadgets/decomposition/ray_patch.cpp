@@ -5,7 +5,7 @@
 namespace counterflow {
 
 template <class Real>
-RayPatch<Real>::RayPatch(const Counts<Real>& x, PatchRange range, Summing summing)
+RayPatch<Real>::RayPatch(const Counts<Real>& x, PatchRange range, Summing summing, const Array<Real, 3>& known)
     : range_(range),
       summing_(summing),
       bins_(x.counts.extent(0)),
@@ -13,9 +13,11 @@ RayPatch<Real>::RayPatch(const Counts<Real>& x, PatchRange range, Summing summin
       counts_(bins_ * padded_),
       open_(bins_ * padded_),
       background_(x.background.empty() ? 0 : bins_ * padded_),
+      known_(known.extent(0) * padded_),
       fate_(padded_, kFailed) {
   for (std::size_t r = 0; r < range.rows; ++r)
     for (std::size_t c = 0; c < range.columns; ++c) gather(x, range.first_row + r, range.first_column + c, r * range.columns + c);
+  for (std::size_t k = 0; k < known.extent(0); ++k) get(known, k, known_.data() + k * padded_);
 }
 
 template <class Real>
@@ -49,7 +51,8 @@ void RayPatch<Real>::gather(const Counts<Real>& x, std::size_t row, std::size_t 
 
 template <class Real>
 RayData<Real> RayPatch<Real>::data() const {
-  return {padded_, counts_.data(), open_.data(), background_.empty() ? nullptr : background_.data()};
+  return {padded_, counts_.data(), open_.data(), background_.empty() ? nullptr : background_.data(),
+          known_.empty() ? nullptr : known_.data()};
 }
 
 template <class Real>

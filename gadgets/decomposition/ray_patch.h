@@ -24,7 +24,8 @@ class RayPatch {
  public:
   // Pixels whose open beam is not positive are left out of sums. Rays with no pixel left, without counts, or with counts that
   // are negative or not numbers start as failed.
-  RayPatch(const Counts<Real>& x, PatchRange range, Summing summing);
+  // `known` [known,row,column] of summed rays: what each passes besides the materials sought, g/cm^2; empty = nothing.
+  RayPatch(const Counts<Real>& x, PatchRange range, Summing summing, const Array<Real, 3>& known = {});
 
   std::size_t rays() const { return range_.rows * range_.columns; }
   std::size_t padded() const { return padded_; }
@@ -45,7 +46,7 @@ class RayPatch {
   PatchRange range_;
   Summing summing_;
   std::size_t bins_, padded_;
-  std::vector<Real> counts_, open_, background_;
+  std::vector<Real> counts_, open_, background_, known_;
   std::vector<std::uint8_t> fate_;
 };
 

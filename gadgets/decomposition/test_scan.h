@@ -4,6 +4,7 @@
 #include <numbers>
 #include <random>
 
+#include "core/message/bowtie_rays.h"
 #include "core/physics/detector_response.h"
 #include "gadgets/decomposition/maximum_likelihood.h"
 
@@ -65,8 +66,13 @@ struct Scenario {
   double scatter = 0;          // background / primary
   std::size_t shift_rows = 0;  // rows of threshold shifts; 0 = none
   bool air_moves = false;
-  bool same_ray = false;  // all pixels behind the same object
+  bool same_ray = false;    // all pixels behind the same object
+  std::string bowtie = {};  // text of a bowtie file; "" = none
+  bool cone = false;
 };
+
+// Fan angles of small_header() reach 0.0027 rad.
+inline const std::string kBowtie = "aluminium teflon\n-0.004 25 12\n-0.001 2 0\n0.0015 1 0\n0.004 20 15\n";
 
 struct SmallScan {
   ScanHeader header;
@@ -83,7 +89,15 @@ inline SmallScan small_scan(const Scenario& s, unsigned seed, std::size_t rows =
   h.geometry.rows = rows;
   h.geometry.columns = columns;
   h.modules = modules;
-  const CountsModel model(h.system, s.materials);
+  if (s.cone) {
+    h.geometry.beam = Beam::cone_flat;
+    h.geometry.row_pitch = 400;  // far out, so that rows differ
+  }
+  if (!s.bowtie.empty()) {
+    h.system.bowtie = "bowtie.txt";
+    h.system.files["bowtie.txt"] = s.bowtie;
+  }
+  const CountsModel model(h.system, s.materials, 1.0, BowtieUse::applied);
   const Array<double, 3>::Shape shape = {s.bins, h.geometry.rows, h.geometry.columns};
   Counts<double>& x = scan.x;
   x.view.index = 3;
@@ -103,10 +117,16 @@ inline SmallScan small_scan(const Scenario& s, unsigned seed, std::size_t rows =
         for (std::size_t k = 0; k < s.bins; ++k) shift.push_back(x.threshold_shift(k, s.shift_rows > 1 ? r : 0, h.module_of(c)));
         w = model.shifted(shift);
       }
+      BinWeights air = s.air_moves ? w : model.nominal();
+      if (model.bowtie()) {
+        const auto known = bowtie_density(*model.bowtie(), h.geometry, static_cast<double>(c), static_cast<double>(r));
+        w = model.behind_bowtie(w, known);
+        air = model.behind_bowtie(air, known);
+      }
       std::vector<double> scale;
       for (std::size_t b = 0; b < s.bins; ++b) {
         (*open)(b, r, c) = s.total / static_cast<double>(s.bins) * (0.8 + 0.4 * u(random));
-        scale.push_back(x.view.exposure * (*open)(b, r, c) / (s.air_moves ? w : model.nominal()).total[b]);
+        scale.push_back(x.view.exposure * (*open)(b, r, c) / air.total[b]);
       }
       for (std::size_t m = 0; m < a.size(); ++m) {
         if (!s.same_ray || (r == 0 && c == 0)) a[m] = s.low[m] + (s.high[m] - s.low[m]) * u(random);

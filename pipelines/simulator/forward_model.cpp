@@ -1,10 +1,12 @@
 #include "pipelines/simulator/forward_model.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/chebyshev.h"
 #include "core/geometry/ray.h"
 #include "core/kernel.h"
+#include "core/message/bowtie_rays.h"
 #include "core/physics/count_pairs.h"
 #include "pipelines/simulator/transmission_kernel.h"
 
@@ -24,24 +26,35 @@ void detect_into(const Array<double, 2>& spectra, const std::vector<double>& tra
       spectra.data(), spectra.extent(0), transmission.size(), transmission.data(), out.data());
 }
 
-double total_of(const BinWeights& weights) {
-  double sum = 0;
-  for (double w : weights.weight) sum += w;
-  return sum;
+// Of all bins together; behind a bowtie, at its middle.
+double total_of(const CountsModel& model) {
+  const BinWeights& nominal = model.nominal();
+  const std::vector<double> total =
+      model.bowtie() ? model.behind_bowtie(nominal, model.bowtie()->areal_density(0)).total : nominal.total;
+  return std::accumulate(total.begin(), total.end(), 0.0);
+}
+
+// [material, energy] of the phantom's materials, then the bowtie's.
+Array<double, 2> all_attenuation(const CountsModel& model) {
+  const Array<double, 2>&phantom = model.attenuation(), &bowtie = model.bowtie_attenuation();
+  Array<double, 2> all({phantom.extent(0) + bowtie.extent(0), model.energies().size()});
+  std::copy(bowtie.begin(), bowtie.end(), std::copy(phantom.begin(), phantom.end(), all.begin()));
+  return all;
 }
 
 }  // namespace
 
 struct ForwardModel::Workspace {
   explicit Workspace(const ForwardModel& model)
-      : areal(model.model_.materials()),
+      : areal(model.attenuation_.extent(0)),
         exponent(model.model_.energies().size()),
         transmission(exponent.size()),
         detected(model.model_.bins() * kDegrees) {
     present.reserve(areal.size());
   }
   RayWorkspace ray;
-  std::vector<double> areal, exponent, transmission, detected;
+  std::vector<double> areal;  // [material] of the phantom (0 in air views), then of the bowtie
+  std::vector<double> exponent, transmission, detected;
   std::vector<std::size_t> present;
 };
 
@@ -54,11 +67,12 @@ struct ForwardModel::Spectra {
 
 ForwardModel::ForwardModel(const Scenario& scenario)
     : scenario_(scenario),
-      model_(scenario.header.system, scenario.phantom.materials, scenario.sampling.energy_step),
+      model_(scenario.header.system, scenario.phantom.materials, scenario.sampling.energy_step, BowtieUse::applied),
+      attenuation_(all_attenuation(model_)),
       drift_(scenario, model_.has_thresholds() ? model_.largest_shift() : 0),
       shared_rows_(scenario.phantom.painting.z_invariant() &&
                    (scenario.header.geometry.is_fan() || scenario.header.geometry.beam == Beam::parallel)),
-      counts_per_weight_(scenario.acquisition.open_beam_counts / total_of(model_.nominal())) {
+      counts_per_weight_(scenario.acquisition.open_beam_counts / total_of(model_)) {
   if (drift_.by_pixel()) tabulate_shifts();
   else if (!drift_.in_time()) fixed_spectra_ = spectra_at(0, false).own;
   const SpectralSystem& system = scenario.header.system;
@@ -87,14 +101,13 @@ ExpectedView ForwardModel::view(double angle, double table_position, double time
   ExpectedView out{Array<double, 3>({model_.bins(), g.rows, g.columns}), {}, {}};
   Workspace w(*this);
   const Spectra spectra = drift_.by_pixel() ? Spectra{} : spectra_at(time, air);
-  const std::size_t alike = shared_rows_ || air ? g.rows : 1;  // rows that one transmission serves
+  const std::size_t alike = shared_rows_ || (air && air_shares_rows()) ? g.rows : 1;  // rows that one transmission serves
   Array<double, 3> pulses;                                     // [row or 1,column,channel]
   if (pile_up_) pulses = Array<double, 3>({g.rows / alike, g.columns, pile_up_->spectra().extent(0)});
   if (!pairs_.empty()) out.pairs = Array<double, 3>({g.rows / alike, g.columns, pairs_.extent(0)});
   for (std::size_t column = 0; column < g.columns; ++column)
     for (std::size_t row = 0; row < g.rows; row += alike) {
-      if (air) std::fill(w.transmission.begin(), w.transmission.end(), 1.0);
-      else transmit(angle, table_position, row, column, w);
+      transmit(angle, table_position, row, column, air, w);
       if (drift_.by_pixel()) detect_by_pixel(row, row + alike, column, time, air, w, out.counts);
       else detect_alike(row, row + alike, column, spectra, w, out.counts);
       if (pile_up_) detect_into(pile_up_->spectra(), w.transmission, pulses.block(row / alike, column));
@@ -145,24 +158,30 @@ void ForwardModel::pile_up(const Array<double, 3>& pulses, double time, bool air
   }
 }
 
-void ForwardModel::transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const {
+void ForwardModel::transmit(double angle, double table_position, std::size_t row, std::size_t column, bool air,
+                            Workspace& w) const {
+  if (air && !model_.bowtie()) return std::fill(w.transmission.begin(), w.transmission.end(), 1.0);
   const Sampling& s = scenario_.sampling;
+  const ScanGeometry& g = scenario_.header.geometry;
   const std::int64_t row_rays = shared_rows_ ? 1 : s.row_rays;
   const double weight = 1 / static_cast<double>(s.column_rays * row_rays * s.spot_rays);
+  const auto phantom_materials = static_cast<std::ptrdiff_t>(model_.materials());
   std::fill(w.transmission.begin(), w.transmission.end(), 0.0);
   const auto add = choose(kernel_baseline::add_transmission, kernel_avx2::add_transmission, kernel_avx512::add_transmission);
   for (std::int64_t p = 0; p < s.spot_rays; ++p)
     for (std::int64_t i = 0; i < row_rays; ++i)
       for (std::int64_t j = 0; j < s.column_rays; ++j) {
-        const Ray ray =
-            ray_of(scenario_.header.geometry, angle, static_cast<double>(column) + cell(j, s.column_rays, 1),
-                   static_cast<double>(row) + cell(i, row_rays, 1), cell(p, s.spot_rays, s.spot_width), table_position);
-        scenario_.phantom.painting.integrate(ray, w.ray, w.areal);
+        const double to_column = static_cast<double>(column) + cell(j, s.column_rays, 1),
+                     to_row = static_cast<double>(row) + cell(i, row_rays, 1);
+        const Ray ray = ray_of(g, angle, to_column, to_row, cell(p, s.spot_rays, s.spot_width), table_position);
+        if (!air) scenario_.phantom.painting.integrate(ray, w.ray, std::span(w.areal).first(model_.materials()));
+        if (model_.bowtie())
+          std::ranges::copy(bowtie_density(*model_.bowtie(), g, to_column, to_row), w.areal.begin() + phantom_materials);
         w.present.clear();
         for (std::size_t m = 0; m < w.areal.size(); ++m)
           if (w.areal[m] != 0) w.present.push_back(m);
-        add(model_.attenuation().data(), w.exponent.size(), w.areal.data(), w.present.data(), w.present.size(), weight,
-            w.exponent.data(), w.transmission.data());
+        add(attenuation_.data(), w.exponent.size(), w.areal.data(), w.present.data(), w.present.size(), weight, w.exponent.data(),
+            w.transmission.data());
       }
 }
 

@@ -1,6 +1,7 @@
 // Expected counts of every pixel of a view:
 //   lambda_b = open_beam_counts exposure  sum_E w_b(E;T) t(E) / sum_b' sum_E w_b'(E;T_nominal)  (1 + scatter_b)
-//   t(E) = mean over sub-rays of exp(-sum_m mu_m(E) A_m)
+//   t(E) = mean over sub-rays of exp(-sum_m mu_m(E) A_m), the materials of a bowtie among them, in air views too; with one,
+//   open_beam_counts is the count in its middle, at the fan angle 0
 // with exact lengths through the painted bodies, energies in cells of the scenario's step, and thresholds T that drift; then what
 // pile-up makes of them.
 #pragma once
@@ -27,6 +28,7 @@ class ForwardModel {
   const ExpectedView& air_view() const { return air_; }
   // True where all rows of a view see the same (no drift by pixel, bodies that are the same for every z, no cone).
   bool rows_are_alike() const { return shared_rows_ && !drift_.by_pixel(); }
+  bool air_rows_are_alike() const { return air_shares_rows() && !drift_.by_pixel(); }
   const ThresholdDrift& drift() const { return drift_; }
   const CountsModel& counts_model() const { return model_; }
   double source_angle(std::size_t view) const;
@@ -36,9 +38,10 @@ class ForwardModel {
   struct Spectra;  // what detects a view: spectra of the bins of each module, or of thresholds as polynomials of the shift
 
   ExpectedView view(double angle, double table_position, double time, bool air) const;
-  void transmit(double angle, double table_position, std::size_t row, std::size_t column, Workspace& w) const;
+  void transmit(double angle, double table_position, std::size_t row, std::size_t column, bool air, Workspace& w) const;
   void scale(bool air, ExpectedView& view, Array<double, 3>& pulses) const;
   void pile_up(const Array<double, 3>& pulses, double time, bool air, ExpectedView& view) const;
+  bool air_shares_rows() const { return !model_.bowtie() || !scenario_.header.geometry.is_cone(); }
   Spectra spectra_at(double time, bool air) const;
   void tabulate_shifts();
   // Pixels [first_row, last_row) of a column that saw the transmission in the workspace.
@@ -49,6 +52,7 @@ class ForwardModel {
 
   const Scenario& scenario_;
   CountsModel model_;
+  Array<double, 2> attenuation_;  // [material, energy] of the phantom, then of the bowtie
   ThresholdDrift drift_;
   bool shared_rows_;
   double counts_per_weight_;           // open_beam_counts / sum of all nominal weights

@@ -9,6 +9,7 @@
 #include "core/archive/named_files.h"
 #include "core/error.h"
 #include "core/geometry/helix.h"
+#include "core/physics/bowtie.h"
 #include "core/physics/material.h"
 #include "core/physics/tube.h"
 
@@ -122,9 +123,12 @@ void parse_tube(const XmlElement& element, const Folders& folders, SpectralSyste
     v("voltage", system.tube_voltage, {.unit = "kV", .text = "of the tube", .min = 20, .max = 300});
     v("filters", system.filters, {.text = "element or compound and thickness in mm, separated by ';': Al 3.0; Ti 0.9"});
     v("spectrum", system.spectrum, {.text = "a file of keV and photons instead of the tube model"});
+    v("bowtie", system.bowtie, {.text = "a file of fan angles and thicknesses of materials"});
   });
   at(element, [&] { parse_filters(system.filters); });
   load_file(element, system.spectrum, folders, system);
+  load_file(element, system.bowtie, folders, system);
+  if (!system.bowtie.empty()) at(element, [&] { bowtie_of(system); });
 }
 
 void check_thresholds(const XmlElement& element, const SpectralSystem& system) {
@@ -303,6 +307,14 @@ void check_phantom(const XmlElement& element, const Scenario& scenario) {
                         number_text(room) + " mm");
 }
 
+void check_bowtie(const XmlElement& root, const Scenario& scenario) {
+  if (scenario.header.system.bowtie.empty()) return;
+  if (scenario.header.geometry.beam == Beam::parallel)
+    refuse(*root.child("tube"), "a parallel beam has no fan angle by which a bowtie could be given; use a fan or a cone");
+  if (scenario.acquisition.air_views == 0)
+    refuse(*root.child("tube"), "behind a bowtie each column has its own open beam: expected air_views above 0");
+}
+
 void check_drift(const XmlElement& root, const Scenario& scenario) {
   const DriftSettings& d = scenario.drift;
   const bool any = d.common != 0 || d.module_sigma > 0 || d.pixel_sigma > 0 || d.slow != 0 || d.dispersion > 0;
@@ -337,6 +349,7 @@ Scenario parse_scenario(const XmlElement& root, const Folders& folders) {
   parse_truth(root, s.truth);
   check_phantom(required(root, "phantom"), s);
   check_drift(root, s);
+  check_bowtie(root, s);
   if (s.acquisition.air_views == 0) s.header.system.open_beam_counts = s.acquisition.open_beam_counts;
   return s;
 }

@@ -187,6 +187,7 @@ TEST(Scenario, wrong_phantoms_are_refused) {
 TEST(Scenario, all_shipped_ones_are_valid) {
   std::size_t count = 0;
   for (const auto& file : std::filesystem::directory_iterator(COUNTERFLOW_SOURCE_DIR "/xml/scenarios")) {
+    if (file.path().extension() != ".xml") continue;  // tables that scenarios name
     EXPECT_NO_THROW(read_scenario(file.path())) << file.path();
     ++count;
   }

@@ -71,7 +71,7 @@ Counts<float> SimulatedScan::view(std::size_t index) const {
   const std::uint64_t stream = out.view.index + (air ? kAirStream : 0);
   ExpectedView expected = air ? model_->air_view() : model_->object_view(out.view.index);
   if (faults_->any()) faults_->apply(expected.counts, model_->air_view().counts, stream);
-  const bool rows_alike = (air ? !model_->drift().by_pixel() : model_->rows_are_alike()) && !faults_->any();
+  const bool rows_alike = (air ? model_->air_rows_are_alike() : model_->rows_are_alike()) && !faults_->any();
   out.counts =
       a.noise ? drawn_counts(expected, static_cast<std::uint64_t>(a.seed), stream, rows_alike) : rounded(expected.counts);
   return out;

@@ -41,6 +41,7 @@ fs::path data_folder() {
         out << "," << 0.9 / std::sqrt(2 * std::numbers::pi) / 4 * std::exp(-0.5 * (u - e) * (u - e) / 16.0);
       out << "\n";
     }
+    std::ofstream(f / "bowtie.txt") << "aluminium\n-0.2 20\n-0.02 2\n0.01 1\n0.2 25\n";
     return f;
   }()};
   return folder.path;
@@ -54,10 +55,11 @@ struct Parts {
   std::string acquisition = "open_beam_counts='1e5' air_views='2' noise='false'";
   std::string phantom = "<phantom name='water_cylinder' diameter='100' x='12' y='-7'/>";
   std::string more = "<sampling column_rays='1' energy_step='1'/>";
+  std::string tube = "filters='Al 3'";
 };
 
 Scenario scenario_of(const Parts& p) {
-  const std::string xml = "<scenario><geometry " + p.beam + " " + p.detector + " " + p.views + "/><tube filters='Al 3'/>" +
+  const std::string xml = "<scenario><geometry " + p.beam + " " + p.detector + " " + p.views + "/><tube " + p.tube + "/>" +
                           "<detector sensor='response.csv' thresholds='25 45 65' modules='" + p.modules + "'/><acquisition " +
                           p.acquisition + "/><image nx='32' voxel='5'/>" + p.phantom + p.more + "</scenario>";
   return parse_scenario(parse_xml(xml, "test.xml"), {data_folder()});
@@ -85,6 +87,70 @@ TEST(Simulation, of_water_is_the_sum_over_energies_of_the_formula) {
       }
     }
   }
+}
+
+// Counts of one ray behind `bowtie` and `water` [g/cm2], per open beam counts in the bowtie's middle.
+std::vector<double> behind_bowtie(const CountsModel& model, const std::vector<double>& bowtie, double water) {
+  const auto counts = [&](const std::vector<double>& density, double a, std::size_t b) {
+    double sum = 0;
+    for (std::size_t e = 0; e < model.energies().size(); ++e)
+      sum +=
+          model.nominal().weight(b, e) * std::exp(-model.bowtie_attenuation()(0, e) * density[0] - model.attenuation()(0, e) * a);
+    return sum;
+  };
+  double open = 0;
+  std::vector<double> out;
+  for (std::size_t b = 0; b < model.bins(); ++b) open += counts(model.bowtie()->areal_density(0), 0, b);
+  for (std::size_t b = 0; b < model.bins(); ++b) out.push_back(counts(bowtie, water, b) / open);
+  return out;
+}
+
+TEST(Simulation, sees_the_bowtie_in_air_views_and_behind_the_object) {
+  for (const std::string beam : {"fan-flat", "cone-arc"}) {
+    Parts p;
+    p.beam = "beam='" + beam + "' source_to_isocenter='500' source_to_detector='900'";
+    p.detector = "columns='24' rows='3' column_pitch='8' row_pitch='90'";
+    p.tube += " bowtie='bowtie.txt'";
+    const SimulatedScan scan = scan_of(p);
+    const CountsModel model(scan.scenario().header.system, {"water"}, 1.0, BowtieUse::applied);
+    const ScanGeometry& g = scan.scenario().header.geometry;
+    const Shape body = Shape::cylinder({12, -7, 0}, 50, 50);
+    const Counts<float> air = scan.view(0), view = scan.view(scan.air_views());
+    for (std::size_t r = 0; r < g.rows; ++r)
+      for (std::size_t c = 0; c < g.columns; ++c) {
+        const Ray ray = ray_of(g, 0, static_cast<double>(c), static_cast<double>(r));
+        const double z = 90 * (static_cast<double>(r) - 1), longer = g.is_cone() ? std::hypot(900, z) / 900 : 1;
+        const auto bowtie = model.bowtie()->areal_density(g.fan_angle(static_cast<double>(c)), longer);
+        const auto open = behind_bowtie(model, bowtie, 0);
+        const auto behind = behind_bowtie(model, bowtie, 0.1 * body.chord(ray).length());
+        for (std::size_t b = 0; b < 3; ++b) {
+          ASSERT_NEAR(air.counts(b, r, c) / (1e5 * open[b]), 1, 1e-6);
+          ASSERT_NEAR(view.counts(b, r, c) / (1e5 * behind[b]), 1, 1e-6);
+        }
+      }
+  }
+}
+
+TEST(Simulation, bowties_that_make_no_sense_are_refused) {
+  const auto refusal = [](auto&& change) -> std::string {
+    Parts p;
+    p.tube += " bowtie='bowtie.txt'";
+    change(p);
+    try {
+      scan_of(p);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  using testing::HasSubstr;
+  EXPECT_EQ(refusal([](Parts&) {}), "");
+  EXPECT_THAT(refusal([](Parts& p) { p.tube = "bowtie='none.txt'"; }), HasSubstr("<tube>: no file 'none.txt'"));
+  EXPECT_THAT(refusal([](Parts& p) { p.tube = "bowtie='response.csv'"; }), HasSubstr("test.xml:1: <tube>: response.csv:"));
+  EXPECT_THAT(refusal([](Parts& p) { p.beam = "beam='parallel'"; }), HasSubstr("a parallel beam has no fan angle"));
+  EXPECT_THAT(refusal([](Parts& p) { p.acquisition = "air_views='0'"; }), HasSubstr("expected air_views above 0"));
+  EXPECT_THAT(refusal([](Parts& p) { p.detector = "columns='24' column_pitch='20'"; }),
+              HasSubstr("is given for fan angles of -0.2 to 0.2 rad"));
 }
 
 TEST(Simulation, the_open_beam_has_the_counts_asked_for_over_all_bins) {
