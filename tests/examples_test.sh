@@ -28,7 +28,9 @@ expect_pictures() {
 case $example in
   01_gammex)
     expect_error_below iodine 1.5
-    expect_pictures panel.png mono_70keV.png profile.png
+    expect_pictures panel.png mono_70keV.png profile.png maps.png plots/mtf.png
+    [ "$(find "$out/dicom" -name "*.dcm" | wc -l)" -eq 14 ] || fail "expected 14 DICOM images: 7 maps and their noise"
+    [ "$(stat -c %s "$out/scan_compact.h5")" -lt "$(($(stat -c %s "$out/scan.h5") / 2))" ] || fail "expected a smaller scan"
     ;;
   02_quail)
     offset=$(echo "$said" | sed -n 's/.*column offset[^0-9-]*\([0-9.-]*\).*/\1/p' | tail -1)
