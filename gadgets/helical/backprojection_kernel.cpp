@@ -207,6 +207,8 @@ void gather_all(const Helix<Real>& h, const Views<Real>& views, const Tile& tile
   });
 }
 
+constexpr std::size_t kApart = 4;  // sums of voxels that follow each other, which often meet the same rows, stand apart
+
 template <class Real>
 void scatter_all(const Helix<Real>& h, const Views<Real>& views, const Tile& tile, const Real* image, Real* rows) {
   over_tile(h, views, tile, [&](const Chunk<Real>& chunk, int column, Real fraction, std::size_t view, std::size_t voxel) {
@@ -215,16 +217,20 @@ void scatter_all(const Helix<Real>& h, const Views<Real>& views, const Tile& til
     const int base = chunk.row[0], needed = chunk.row[kLanes - 1] - base + 2;
     for (std::size_t c = 0; c < h.channels; ++c, q += h.row_stride, voxel += h.depth) {
       const Real* from = image + voxel;
-      Real row[kRows] = {};
       Real *a = q + base, *b = a + next;
       if (needed <= static_cast<int>(kRows)) {
+        Real row[kApart][kRows] = {};
         for (std::size_t i = 0; i < kLanes; ++i) {
-          Real* at = row + (chunk.row[i] - base);
+          Real* at = row[i % kApart] + (chunk.row[i] - base);
           at[0] += chunk.low[i] * from[i];
           at[1] += chunk.high[i] * from[i];
         }
 #pragma omp simd
-        for (int r = 0; r < needed; ++r) a[r] += row[r] - fraction * row[r], b[r] += fraction * row[r];
+        for (std::size_t r = 0; r < kRows; ++r) row[0][r] = (row[0][r] + row[1][r]) + (row[2][r] + row[3][r]);
+#pragma omp simd
+        for (std::size_t r = 0; r < kRows; ++r) a[r] += row[0][r] - fraction * row[0][r];  // b may begin within these
+#pragma omp simd
+        for (std::size_t r = 0; r < kRows; ++r) b[r] += fraction * row[0][r];
       } else {
         for (std::size_t i = 0; i < kLanes; ++i) {
           a = q + chunk.row[i], b = a + next;

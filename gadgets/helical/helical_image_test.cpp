@@ -10,6 +10,16 @@ namespace counterflow {
 namespace {
 
 using namespace helical_testing;
+// Sanitized builds are ten times slower: fewer scans there.
+#if defined(__SANITIZE_ADDRESS__)
+const std::vector<std::tuple<Beam, double, double>> kScans{{Beam::cone_flat, 1.2, 1.0}};
+#else
+const std::vector<std::tuple<Beam, double, double>> kScans{{Beam::cone_arc, 0.5, 1.0},
+                                                           {Beam::cone_arc, 1.0, -1.0},
+                                                           {Beam::cone_flat, -1.0, 1.0},
+                                                           {Beam::cone_flat, 1.2, 1.0},
+                                                           {Beam::cone_arc, -1.2, -1.0}};
+#endif
 constexpr double kEndless = Shape::kInfinite;
 constexpr double kVoxel = 3, kThickness = 1.2;
 
@@ -79,10 +89,7 @@ TEST_P(HelicalImage, of_a_ball_has_its_place_density_and_mass) {
               centre.y / mass / kVoxel, centre.z / mass / kThickness, 100 * inside, 100 * beyond);
 }
 
-INSTANTIATE_TEST_SUITE_P(Scans, HelicalImage,
-                         ::testing::Values(std::tuple(Beam::cone_arc, 0.5, 1.0), std::tuple(Beam::cone_arc, 1.0, -1.0),
-                                           std::tuple(Beam::cone_flat, -1.0, 1.0), std::tuple(Beam::cone_flat, 1.2, 1.0),
-                                           std::tuple(Beam::cone_arc, -1.2, -1.0)));
+INSTANTIATE_TEST_SUITE_P(Scans, HelicalImage, ::testing::ValuesIn(kScans));
 
 // A thin wire along z: its place in every slice.
 TEST(HelicalReconstruction, finds_a_wire_at_its_place_in_every_slice) {
@@ -115,7 +122,7 @@ double slice_width(double pitch) {
   h.grid.nx = h.grid.ny = 1;
   h.grid.centre_x = 40, h.grid.centre_y = 25;
   h.grid.nz = 61, h.grid.voxel_z = 0.1, h.grid.centre_z = 0;
-  const Array<float, 4> volume = image_of(h, {{Shape::cylinder({40, 25, 0}, 25, 25, 0.1), 1}}, {}, 6);
+  const Array<float, 4> volume = image_of(h, {{Shape::cylinder({40, 25, 0}, 25, 25, 0.1), 1}}, {}, 5);
   double sum = 0, peak = 0, mean = 0, above = 0;
   over_voxels(h, volume, [&](double, double, double z, double v) { sum += v, peak = std::max(peak, v), mean += v * z; });
   EXPECT_LT(std::abs(mean / sum), 0.05 * kThickness);

@@ -106,19 +106,28 @@ Array<Real, 2> HelicalOperator<Real>::parallel_view(const Ring<Real>& ring, long
 
 // Two rows of one channel as one complex row. Even, so its own transpose.
 template <class Real>
-void HelicalOperator<Real>::filter(Array<Real, 2>& rows) const {
+void HelicalOperator<Real>::filter(std::span<Real> rows) const {
   const auto scale = static_cast<Real>(kCmInMm * std::abs(geometry_.angle_step) / rebinning_.spacing());
   const std::size_t n = rebinning_.columns();
   auto pair = filter_.rows();
-  for (std::size_t c = 0; c < rows.extent(0); c += geometry_.rows)
+  for (std::size_t c = 0; c < rows.size() / n; c += geometry_.rows)
     for (std::size_t r = 0; r < geometry_.rows; r += 2) {
       const bool both = r + 1 < geometry_.rows;
-      auto a = rows.block(c + r), b = rows.block(c + r + (both ? 1 : 0));
+      Real *a = rows.data() + (c + r) * n, *b = both ? a + n : a;
       for (std::size_t i = 0; i < n; ++i) pair.value[i] = {scale * a[i], both ? scale * b[i] : Real(0)};
       filter_.filter(pair);
       for (std::size_t i = 0; i < n; ++i) a[i] = pair.value[i].real();
       for (std::size_t i = 0; both && i < n; ++i) b[i] = pair.value[i].imag();
     }
+}
+
+template <class Real>
+template <class Act>
+void HelicalOperator<Real>::over_tiles(std::size_t begin, std::size_t end, Act&& act) const {
+  for (std::size_t t = begin; t < end; ++t) {
+    const std::size_t x = t % tiles_across() * kTile, y = t / tiles_across() * kTile;
+    act(Tile{x, std::min(x + kTile, grid_.nx), y, std::min(y + kTile, grid_.ny)});
+  }
 }
 
 template <class Real>
@@ -128,40 +137,54 @@ void HelicalOperator<Real>::backproject(const Ring<Real>& ring, long first, std:
   Aligned<Real> rows(count * h.view_stride + kRows);
   parallel_chunks(count, 1, [&](std::size_t v, std::size_t) {
     Array<Real, 2> view = parallel_view(ring, first + static_cast<long>(v));
-    filter(view);
-    for (std::size_t s = 0; s < view.extent(0); ++s) {
-      Real* to = rows.data() + v * h.view_stride + (s / h.rows) * h.row_stride + s % h.rows;
-      for (std::size_t i = 0; i < view.extent(1); ++i) to[(i + 1) * h.channels * h.row_stride] = view(s, i);
-    }
+    filter(view.values());
+    for (std::size_t s = 0; s < view.extent(0); ++s)
+      for (std::size_t i = 0; i < view.extent(1); ++i) rows[v * h.view_stride + place(h, s, i)] = view(s, i);
   });
   const Directions d = directions(first, count);
   using Gather = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real*, Real*);
   Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather);
-  const std::size_t across = (grid_.nx + kTile - 1) / kTile, down = (grid_.ny + kTile - 1) / kTile;
-  parallel_chunks(across * down, kTilesAChunk, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t t = begin; t < end; ++t) {
-      const std::size_t x = t % across * kTile, y = t / across * kTile;
-      gather(h, d.views(count), {x, std::min(x + kTile, grid_.nx), y, std::min(y + kTile, grid_.ny)}, rows.data(),
-             image.value.data());
-    }
+  parallel_chunks(tiles(), kTilesAChunk, [&](std::size_t begin, std::size_t end) {
+    over_tiles(begin, end, [&](const Tile& tile) { gather(h, d.views(count), tile, rows.data(), image.value.data()); });
   });
 }
 
 template <class Real>
-Array<Real, 2> HelicalOperator<Real>::transpose(long view, const Volume<Real>& image_bar) const {
+Array<Real, 3> HelicalOperator<Real>::transpose(long first, std::size_t count, const Volume<Real>& image_bar) const {
   const Helix<Real> h = helix(image_bar.channels, image_bar.depth);
-  const Directions d = directions(view, 1);
-  Aligned<Real> rows(h.view_stride);
+  const Directions d = directions(first, count);
+  Aligned<Real> rows(count * h.view_stride + kRows);
   using Scatter = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real*, Real*);
   Scatter* const scatter = choose<Scatter>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
-  scatter(h, d.views(1), {0, grid_.nx, 0, grid_.ny}, image_bar.value.data(), rows.data());
-  Array<Real, 2> out({h.channels * h.rows, rebinning_.columns()});
-  for (std::size_t s = 0; s < out.extent(0); ++s) {
-    const Real* from = rows.data() + (s / h.rows) * h.row_stride + s % h.rows;
-    for (std::size_t i = 0; i < out.extent(1); ++i) out(s, i) = from[(i + 1) * h.channels * h.row_stride];
+  over_tiles(0, tiles(), [&](const Tile& tile) { scatter(h, d.views(count), tile, image_bar.value.data(), rows.data()); });
+  Array<Real, 3> out({count, h.channels * h.rows, rebinning_.columns()});
+  for (std::size_t v = 0; v < count; ++v) {
+    for (std::size_t s = 0; s < out.extent(1); ++s)
+      for (std::size_t i = 0; i < out.extent(2); ++i) out(v, s, i) = rows[v * h.view_stride + place(h, s, i)];
+    filter(out.block(v));
   }
-  filter(out);
   return out;
+}
+
+template <class Real>
+Array<Real, 3> HelicalOperator<Real>::source_view(long v, std::size_t channels,
+                                                  const std::function<ParallelView(long)>& parallel) const {
+  const std::size_t n = rebinning_.columns(), rows = channels * geometry_.rows;
+  const long first = std::max(v - rebinning_.latest(), rebinning_.first());
+  const long last = std::min(v - rebinning_.earliest(), rebinning_.last());
+  std::vector<ParallelView> views;
+  for (long j = first; j <= last; ++j) views.push_back(parallel(j));
+  Array<Real, 2> bar({rows, n});
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t k = 0; k < kTaps; ++k) {
+      const long j = v - rebinning_.source(0, i, k);  // the parallel view that took this source view here
+      if (j < first || j > last) continue;
+      const Real* from = views[static_cast<std::size_t>(j - first)].get() + i;
+      for (std::size_t s = 0; s < rows; ++s) bar(s, i) += rebinning_.view_weight(i, k) * from[s * n];
+    }
+  Array<Real, 3> view_bar({channels, geometry_.rows, geometry_.columns});
+  rebinning_.transpose(bar.data(), view_bar);
+  return view_bar;
 }
 
 template <class Real>

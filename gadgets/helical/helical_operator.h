@@ -3,7 +3,9 @@
 #pragma once
 #include <tbb/cache_aligned_allocator.h>
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/message/message.h"
@@ -52,11 +54,12 @@ class HelicalOperator {
   Volume<Real> zero_volume(std::size_t channels) const;
   // image += backprojection of the parallel views first .. first + count - 1, at most kBatch, from the source views in the ring.
   void backproject(const Ring<Real>& ring, long first, std::size_t count, Volume<Real>& image) const;
-  // The transpose of filter and backprojection for one parallel view: [channel and row][column].
-  Array<Real, 2> transpose(long view, const Volume<Real>& image_bar) const;
+  // The transpose of filter and backprojection for the parallel views first .. first + count - 1, on one thread:
+  // [view][channel and row][column].
+  Array<Real, 3> transpose(long first, std::size_t count, const Volume<Real>& image_bar) const;
   // The transpose of rebinning for one source view, where parallel(j) gives the transpose for parallel view j.
-  template <class Parallel>
-  Array<Real, 3> source_view(long v, std::size_t channels, Parallel&& parallel) const;
+  using ParallelView = std::shared_ptr<const Real>;  // [channel and row][column]
+  Array<Real, 3> source_view(long v, std::size_t channels, const std::function<ParallelView(long)>& parallel) const;
 
   // Slices [first, first + n) of a volume as images of [channel,1,y,x]; and one of them back.
   std::vector<Array<Real, 4>> slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const;
@@ -76,7 +79,15 @@ class HelicalOperator {
   Directions directions(long first, std::size_t count) const;
   Helix<Real> helix(std::size_t channels, std::size_t depth) const;
   Array<Real, 2> parallel_view(const Ring<Real>& ring, long j) const;
-  void filter(Array<Real, 2>& rows) const;
+  void filter(std::span<Real> rows) const;  // [channel and row][column]
+  // Value of row s, column i of a view in the kernel's order.
+  static std::size_t place(const Helix<Real>& h, std::size_t s, std::size_t i) {
+    return ((i + 1) * h.channels + s / h.rows) * h.row_stride + s % h.rows;
+  }
+  template <class Act>
+  void over_tiles(std::size_t begin, std::size_t end, Act&& act) const;
+  std::size_t tiles_across() const { return (grid_.nx + kTile - 1) / kTile; }
+  std::size_t tiles() const { return tiles_across() * ((grid_.ny + kTile - 1) / kTile); }
 
   ScanGeometry geometry_;
   ImageGrid grid_;
@@ -85,25 +96,6 @@ class HelicalOperator {
   double plateau_;
   std::vector<Real> x_, y_, fan_;
 };
-
-template <class Real>
-template <class Parallel>
-Array<Real, 3> HelicalOperator<Real>::source_view(long v, std::size_t channels, Parallel&& parallel) const {
-  const std::size_t n = rebinning_.columns(), rows = channels * geometry_.rows;
-  Array<Real, 2> bar({rows, n});
-  const long from = std::max(v - rebinning_.latest(), rebinning_.first()),
-             to = std::min(v - rebinning_.earliest(), rebinning_.last());
-  for (long j = from; j <= to; ++j) {
-    const std::shared_ptr<const Array<Real, 2>> of = parallel(j);
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t k = 0; k < kTaps; ++k)
-        if (rebinning_.source(j, i, k) == v)
-          for (std::size_t s = 0; s < rows; ++s) bar(s, i) += rebinning_.view_weight(i, k) * (*of)(s, i);
-  }
-  Array<Real, 3> view_bar({channels, geometry_.rows, geometry_.columns});
-  rebinning_.transpose(bar.data(), view_bar);
-  return view_bar;
-}
 
 extern template class HelicalOperator<float>;
 extern template class HelicalOperator<double>;

@@ -10,8 +10,9 @@
 namespace counterflow {
 namespace {
 
-constexpr std::size_t kSlices = 16;          // that are taken from the volume together
-constexpr std::size_t kCotangentsMore = 64;  // kept beyond those of one source view: source views come nearly in order
+constexpr std::size_t kSlices = 16;                   // that are taken from the volume together
+constexpr std::size_t kTransposed = helical::kLanes;  // parallel views whose cotangents are found together
+constexpr std::size_t kBatchesMore = 4;  // kept beyond those of one source view, as source views come nearly in order
 
 // Rebinning reckons with even steps: views must stand where the header says, to a tenth of a step and of a row.
 void check_place(const ScanGeometry& g, const View& view) {
@@ -166,8 +167,12 @@ typename HelicalReconstruction<Real>::Cotangent HelicalReconstruction<Real>::adj
     op->set_slices(bar->value, bar->slice, *image);
   }
   if (image->channels == 0) return nullptr;
-  return std::make_shared<helical::Cache<Array<Real, 2>>>(op->rebinning().span() + kCotangentsMore,
-                                                          [op, image](long view) { return op->transpose(view, *image); });
+  const long first = op->rebinning().first(), end = op->rebinning().last() + 1;
+  return std::make_shared<helical::Cache<Array<Real, 3>>>(
+      op->rebinning().span() / kTransposed + kBatchesMore, [op, image, first, end](long batch) {
+        const long from = first + batch * static_cast<long>(kTransposed);
+        return op->transpose(from, std::min(kTransposed, static_cast<std::size_t>(end - from)), *image);
+      });
 }
 
 template <class Real>
@@ -180,7 +185,12 @@ typename HelicalReconstruction<Real>::In HelicalReconstruction<Real>::adjoint(co
   fbp::check_path_lengths(state.op->geometry(), channels, x);
   check_place(state.op->geometry(), x.view);
   if (!z) bar.areal_density = Array<Real, 3>(x.areal_density.shape());  // no image had a cotangent
-  else bar.areal_density = state.op->source_view(static_cast<long>(x.view.index), channels, *z);
+  else
+    bar.areal_density = state.op->source_view(static_cast<long>(x.view.index), channels, [&](long parallel) {
+      const auto at = static_cast<std::size_t>(parallel - state.op->rebinning().first());
+      const auto batch = (*z)(static_cast<long>(at / kTransposed));
+      return std::shared_ptr<const Real>(batch, batch->block(at % kTransposed).data());
+    });
   return bar;
 }
 

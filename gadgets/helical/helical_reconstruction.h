@@ -27,7 +27,7 @@ class HelicalReconstruction {
     View last;
     std::size_t views = 0;  // seen
   };
-  using Cotangent = std::shared_ptr<helical::Cache<Array<Real, 2>>>;  // of parallel views; nullptr: zero
+  using Cotangent = std::shared_ptr<helical::Cache<Array<Real, 3>>>;  // of parallel views, batch by batch; nullptr: zero
   static constexpr const char* kManual =
       "Weighted filtered backprojection of helical scans (Stierstorfer and others 2004): views of a cone are rebinned to "
       "parallel "
