@@ -16,7 +16,7 @@ using testing::SmallScan;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::size_t kRows = 10;
 #else
-constexpr std::size_t kRows = 128;
+constexpr std::size_t kRows = 108;
 #endif
 constexpr std::size_t kColumns = 96;
 
@@ -105,8 +105,8 @@ void compare(Scenario s, const std::vector<double>& totals) {
 
 TEST(ProxyDecomposition, is_as_efficient_as_the_likelihood_where_bins_count_a_few_photons) {
   std::printf("materials, counts, weakest bin | proxy: bias [sigma] | variance / bound | failed | likelihood: the same\n");
-  const std::vector<double> totals = {1e7, 1e6, 1e5, 2e4, 5e3};
-  compare({.low = {20, 0.02}, .high = {20, 0.02}}, totals);
+  const std::vector<double> totals = {1e6, 2e4, 5e3};
+  compare({.low = {20, 0.02}, .high = {20, 0.02}}, {1e7, 1e6, 1e5, 2e4, 5e3});
   compare({.low = {5, 0}, .high = {5, 0}}, totals);
   compare({.low = {35, 0.05}, .high = {35, 0.05}}, totals);
   compare({.low = {20, 0.02}, .high = {20, 0.02}, .scatter = 0.3}, totals);

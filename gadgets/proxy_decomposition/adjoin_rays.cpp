@@ -71,7 +71,8 @@ class Adjoint {
     V v[M], next[M];
     begin(score_equations<Real, M>(s_, ray_, a), bar, v, next);
     for (std::size_t b = 0; b < s_.bins; ++b) {
-      const Transmission<Real, M> p(s_, b, a);
+      Transmission<Real, M> p(s_, b, a);
+      p.of_logarithm();
       const V q = ray_.open[b] * p.sum, lambda = q + ray_.background[b], ratio = ray_.counts[b] / lambda, share = q / lambda;
       const BinBars<Real, M> bars(p.slope, q * share, q * (ratio - 1), v, path_.change[M]);
       const V lambda_bar = -share * (bars.r * ratio + bars.f * share);
@@ -87,7 +88,8 @@ class Adjoint {
     V v[M], next[M];
     begin(log_equations<Real, M>(s_, data_, a), bar, v, next);
     for (std::size_t b = 0; b < s_.bins; ++b) {
-      const Transmission<Real, M> p(s_, b, a);
+      Transmission<Real, M> p(s_, b, a);
+      p.of_logarithm();
       const V value_bar = residual(b, data_.attenuated[b] - log<Real>(p.sum), p.slope, v, path_.change[k]);
       through_transmission(b, a, p, value_bar, slope_bar_, next);
     }

@@ -68,7 +68,7 @@ struct LogData {
   }
 };
 
-// Transmission P of one bin and the slope D of its logarithm.
+// Transmission P of one bin and its slope dP/dA = P D.
 template <class Real, std::size_t M>
 struct Transmission {
   Vector<Real> sum = {}, slope[M] = {};
@@ -81,6 +81,9 @@ struct Transmission {
       sum += t;
       for (std::size_t m = 0; m < M; ++m) slope[m] -= s.attenuation[n * M + m] * t;
     }
+  }
+  // The slope of the logarithm in place of P's.
+  void of_logarithm() {
     const Vector<Real> per_sum = 1 / sum;
     for (std::size_t m = 0; m < M; ++m) slope[m] *= per_sum;
   }
@@ -121,7 +124,8 @@ template <class Real, std::size_t M>
 Equations<Real, M> log_equations(const ProxySystem<Real>& s, const LogData<Real>& data, const Vector<Real>* a) {
   Equations<Real, M> e(s, a);
   for (std::size_t b = 0; b < s.bins; ++b) {
-    const Transmission<Real, M> p(s, b, a);
+    Transmission<Real, M> p(s, b, a);
+    p.of_logarithm();
     e.add(p.slope, data.weight[b], data.weight[b] * (data.attenuated[b] - log<Real>(p.sum)));
   }
   return e;
@@ -132,8 +136,8 @@ Equations<Real, M> score_equations(const ProxySystem<Real>& s, const RayVector<R
   Equations<Real, M> e(s, a);
   for (std::size_t b = 0; b < s.bins; ++b) {
     const Transmission<Real, M> p(s, b, a);
-    const Vector<Real> q = ray.open[b] * p.sum, share = q / (q + ray.background[b]);
-    e.add(p.slope, share * q, (ray.counts[b] - q - ray.background[b]) * share);
+    const Vector<Real> lambda = ray.open[b] * p.sum + ray.background[b], per_lambda = ray.open[b] / lambda;
+    e.add(p.slope, ray.open[b] * per_lambda, (ray.counts[b] - lambda) * per_lambda);
   }
   return e;
 }
