@@ -73,6 +73,9 @@ Array<double, 2> PileUp<Real>::shape_of(const ScanHeader& header) const {
   SpectralSystem system = header.system;
   if (system.thresholds.empty())
     throw ConfigError("PileUp: without thresholds nothing is known of the recorded spectrum: set spectrum to none");
+  if (!system.bowtie.empty())
+    throw ConfigError("PileUp: behind the bowtie '" + system.bowtie +
+                      "' air has a spectrum of its own in each column: set spectrum to none");
   if (!system.response) prepare_response(system, {});
   constexpr double kStep = 1;  // [keV]
   const CountsModel model(system, {"water"}, kStep);

@@ -138,6 +138,15 @@ ScanHeader spectral_header() {
   return header;
 }
 
+TEST(PileUp, the_spectrum_of_air_is_refused_behind_a_bowtie) {
+  ScanHeader header = spectral_header();
+  header.system.bowtie = "body.txt";
+  EXPECT_THAT(refusal([&] {
+                with<float>({{"dead_time", "20"}, {"spectrum", "air"}}).begin({}, header);
+              }),
+              HasSubstr("behind the bowtie 'body.txt' air has a spectrum of its own in each column: set spectrum to none"));
+}
+
 TEST(PileUp, the_spectrum_of_air_comes_back_from_pulses_that_added_up) {
   const ScanHeader header = spectral_header();
   const CountsModel model(header.system, {"water"}, 0.5);
