@@ -42,7 +42,8 @@ ScanHeader small_header(bool line_integrals) {
                 .row_pitch = 2,
                 .column_offset = 0.25,
                 .first_angle = 0.3,
-                .angle_step = 2 * M_PI / static_cast<double>(kViews)};
+                .angle_step = 2 * M_PI / static_cast<double>(kViews),
+                .rotation_time = 1e-3 * static_cast<double>(kViews)};
   h.grid = {.nx = 9, .ny = 11, .nz = kRows, .voxel_x = 18, .voxel_y = 18, .voxel_z = 1.1};
   h.modules = kModules;
   h.system.bins = kBins;
@@ -210,6 +211,7 @@ void check_chain(const std::string& file, bool line_integrals) {
 }
 
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
+TEST(WholeChainGradient, images_of_a_real_detector_agree_with_differences) { check_chain("real_detector.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
