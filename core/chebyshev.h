@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <numbers>
 #include <span>
-#include <utility>
-#include <vector>
 
 namespace counterflow {
 
@@ -31,15 +29,14 @@ inline double chebyshev(std::span<const double> c, double x) {
   return c[0] + x * next - after;
 }
 
-// f(x) and f'(x): the recurrence and its derivative.
-inline std::pair<double, double> chebyshev_with_slope(std::span<const double> c, double x) {
-  double next = 0, after = 0, slope_next = 0, slope_after = 0;
-  for (std::size_t j = c.size(); j-- > 1;) {
-    const double value = c[j] + 2 * x * next - after, slope = 2 * next + 2 * x * slope_next - slope_after;
-    after = next, slope_after = slope_next;
-    next = value, slope_next = slope;
+// T_j(x) and T_j'(x), j = 0 .. t.size() - 1, by the recurrence T_(j+1) = 2 x T_j - T_(j-1).
+inline void chebyshev_polynomials(double x, std::span<double> t, std::span<double> slope) {
+  t[0] = 1, slope[0] = 0;
+  if (t.size() > 1) t[1] = x, slope[1] = 1;
+  for (std::size_t j = 2; j < t.size(); ++j) {
+    t[j] = 2 * x * t[j - 1] - t[j - 2];
+    slope[j] = 2 * t[j - 1] + 2 * x * slope[j - 1] - slope[j - 2];
   }
-  return {c[0] + x * next - after, next + x * slope_next - slope_after};
 }
 
 }  // namespace counterflow

@@ -1,21 +1,15 @@
 #include "gadgets/pile_up/pile_up.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <numeric>
-#include <tuple>
 
-#include "core/chebyshev.h"
 #include "core/gadget/export.h"
-#include "core/physics/counts_model.h"
-#include "core/physics/detector_response.h"
-#include "core/physics/pile_up_model.h"
 
 namespace counterflow {
 namespace {
 
 constexpr double kNanosecond = 1e-9;  // [s]
-constexpr std::size_t kDegrees = 20;  // of ln s_b over m tau
 
 template <class Real>
 double sum_over_bins(const Array<Real, 3>& x, std::size_t pixel) {
@@ -26,7 +20,13 @@ double sum_over_bins(const Array<Real, 3>& x, std::size_t pixel) {
 }
 
 template <class Real>
-void check(const Counts<Real>& x) {
+void check(const Counts<Real>& x, const std::array<std::size_t, 3>& expected) {
+  const auto text = [](const std::array<std::size_t, 3>& s) {
+    return std::to_string(s[0]) + " bins, " + std::to_string(s[1]) + " rows, " + std::to_string(s[2]) + " columns";
+  };
+  if (x.counts.shape() != expected)
+    throw DataError("PileUp: view " + std::to_string(x.view.index) + ": expected " + text(expected) + " as in the header, got " +
+                    text(x.counts.shape()));
   if (x.open_beam)
     throw DataError(
         "PileUp stands behind a gadget that took the open beam from uncorrected counts: move it before AirCalibration");
@@ -41,7 +41,9 @@ void PileUp<Real>::describe(PropertyVisitor& v) {
   v("dead_time", dead_time_, {.unit = "ns", .text = "of a pixel after each count; must be given", .min = 0, .max = 1e6});
   v("view_time", view_time_,
     {.unit = "s", .text = "during which a view counts; 0: from the scan's header", .min = 0, .max = 1e4});
-  v("spectrum", spectrum_, {.text = "whose distortion is undone: that of air, or none", .choices = {"air", "none"}});
+  v("spectrum", spectrum_,
+    {.text = "whose distortion is undone: that behind as much water as lets as much through, or none",
+     .choices = {"water", "none"}});
   v("by_pixel", by_pixel_, {.text = "whether each pixel learns a dead time of its own"});
   v("largest_loss", largest_loss_,
     {.unit = "1", .text = "largest m tau that is corrected; pixels above are scaled as at it", .min = 0.01, .max = 0.999});
@@ -57,62 +59,73 @@ template <class Real>
 auto PileUp<Real>::begin(const Params&, const ScanHeader& header) const -> State {
   if (!(dead_time_ > 0)) throw ConfigError("PileUp: expected a dead_time above 0 ns: it is a property of the detector");
   const ScanGeometry& g = header.geometry;
-  State state{view_time_, {}, std::make_shared<Tally>()};
+  State state{view_time_, {header.bins(), g.rows, g.columns}, {}, {}, false, 0, std::make_shared<Tally>()};
   if (state.view_time == 0) {
     if (g.rotation_time == 0)
       throw ConfigError("PileUp: the scan's header does not say rotation_time_s: give the property view_time [s]");
     state.view_time = g.rotation_time / static_cast<double>(g.views_per_rotation);
   }
-  if (spectrum_ == "air") state.shape = shape_of(header);
+  if (spectrum_ == "none") return state;
+  state.shape = PulseShape(header, largest_loss_);
+  state.open.assign(g.rows * g.columns, 0.0);
+  if (header.system.open_beam_counts) {
+    std::ranges::fill(state.open, *header.system.open_beam_counts);
+    state.open_is_true = true;
+  }
   return state;
 }
 
-// s_b(m tau) = the share of bin b in the true counts of air over its share in the recorded ones.
 template <class Real>
-Array<double, 2> PileUp<Real>::shape_of(const ScanHeader& header) const {
-  SpectralSystem system = header.system;
-  if (system.thresholds.empty())
-    throw ConfigError("PileUp: without thresholds nothing is known of the recorded spectrum: set spectrum to none");
-  if (!system.bowtie.empty())
-    throw ConfigError("PileUp: behind the bowtie '" + system.bowtie +
-                      "' air has a spectrum of its own in each column: set spectrum to none");
-  if (!system.response) prepare_response(system, {});
-  constexpr double kStep = 1;  // [keV]
-  const CountsModel model(system, {"water"}, kStep);
-  const PileUpModel pile_up(system, model.energies(), kStep, system.thresholds.front(), system.thresholds.back());
-  const auto total = [](const auto& v) { return std::accumulate(v.begin(), v.end(), 0.0); };
-  std::vector<double> spectrum(pile_up.spectra().extent(0)), truth = model.nominal().total;
-  for (std::size_t j = 0; j < spectrum.size(); ++j) spectrum[j] = total(pile_up.spectra().block(j));
-  Array<double, 2> shape({truth.size(), kDegrees});
-  for (std::size_t k = 0; k < kDegrees; ++k) {
-    const double loss = largest_loss_ * (1 + chebyshev_node(k, kDegrees)) / 2;
-    std::vector<double> recorded = truth;
-    pile_up.record(spectrum, system.thresholds, loss / (1 - loss) / total(truth), recorded);
-    for (std::size_t b = 0; b < truth.size(); ++b)
-      for (std::size_t j = 0; j < kDegrees; ++j)
-        shape(b, j) += chebyshev_weight(j, k, kDegrees) * std::log(truth[b] / total(truth) * total(recorded) / recorded[b]);
-  }
-  return shape;
+void PileUp<Real>::calibrate(State& state, const In& air) const {
+  if (state.shape.empty()) return;
+  if (state.exposure == 0) std::ranges::fill(state.open, 0.0);
+  state.open_is_true = false;
+  state.exposure += air.view.exposure;
+  check(air, state.shape_of_counts);
+  for (std::size_t p = 0; p < state.open.size(); ++p) state.open[p] += sum_over_bins(air.counts, p);
 }
 
-// What each bin is multiplied by, and its derivative in m tau.
+template <class Real>
+void PileUp<Real>::calibrated(State& state) const {
+  if (state.exposure == 0) return;
+  for (double& v : state.open) v /= state.exposure;
+  state.exposure = 0;
+}
+
+// What each bin is multiplied by, F_b, and its derivatives in the recorded counts and in tau [s].
 template <class Real>
 struct PileUp<Real>::Factors {
-  explicit Factors(std::size_t bins) : value(bins), slope(bins) {}
-  std::vector<double> value, slope;
+  explicit Factors(std::size_t bins) : value(bins), by_counts(bins), by_tau(bins), shape(bins) {}
+  std::vector<double> value, by_counts, by_tau;
+  PulseShape::Values shape;
   bool saturated = false;
 };
 
+// With M counts in the view time t: loss = M tau/t, true counts M/(1 - loss), and the same of the open beam.
 template <class Real>
-void PileUp<Real>::factors_at(const State& state, double loss, Factors& f) const {
+void PileUp<Real>::factors_at(const State& state, const In& x, std::size_t pixel, double tau, Factors& f) const {
+  const double counts = sum_over_bins(x.counts, pixel), k = 1 / state.view_time;
+  double loss = counts * tau * k;
   f.saturated = !(loss <= largest_loss_);
   if (f.saturated) loss = largest_loss_;
-  const double gain = 1 / (1 - loss), per_loss = 2 / largest_loss_;
+  const double gain = 1 / (1 - loss);
+  double log_transmission = 0, by_counts = 0, by_tau = 0;
+  const bool shaped = !state.shape.empty();
+  if (shaped && !f.saturated && counts > 0 && state.open[pixel] > 0) {
+    const double open = state.open[pixel];
+    const double open_loss = state.open_is_true ? 0 : open * tau * k;
+    const double open_gain = open_loss <= largest_loss_ ? 1 / (1 - open_loss) : 1 / (1 - largest_loss_);
+    log_transmission = std::log(counts * gain / (open * open_gain * x.view.exposure));
+    by_counts = 1 / counts + tau * k * gain;
+    by_tau = counts * k * gain - (open_loss > 0 && open_loss <= largest_loss_ ? open * k * open_gain : 0);
+    if (!state.shape.bowtie().empty() && !state.open_is_true) log_transmission += state.shape.bowtie()[pixel];
+  }
+  if (shaped) state.shape.at(loss, log_transmission, f.shape);
   for (std::size_t b = 0; b < f.value.size(); ++b) {
-    double log_shape = 0, slope = 0;
-    if (!state.shape.empty()) std::tie(log_shape, slope) = chebyshev_with_slope(state.shape.block(b), per_loss * loss - 1);
-    f.value[b] = gain * std::exp(log_shape);
-    f.slope[b] = f.saturated ? 0 : f.value[b] * (gain + per_loss * slope);
+    f.value[b] = gain * (shaped ? std::exp(f.shape.log_shape[b]) : 1);
+    const double by_loss = gain + f.shape.by_loss[b], by_transmission = f.shape.by_transmission[b];
+    f.by_counts[b] = f.saturated ? 0 : f.value[b] * (tau * k * by_loss + by_transmission * by_counts);
+    f.by_tau[b] = f.saturated ? 0 : f.value[b] * (counts * k * by_loss + by_transmission * by_tau);
   }
 }
 
@@ -120,19 +133,19 @@ template <class Real>
 Footprint PileUp<Real>::footprint(const ScanHeader& header) const {
   const ScanGeometry& g = header.geometry;
   return {.message = Array<Real, 3>::size_of({header.bins(), g.rows, g.columns}) * sizeof(Real),
-          .state = sizeof(Tally) + kDegrees * header.bins() * sizeof(double)};
+          .state = 2 * g.rows * g.columns * sizeof(double)};
 }
 
 template <class Real>
 auto PileUp<Real>::forward(const Params& p, const State& state, const In& x) const -> Out {
-  check(x);
+  check(x, state.shape_of_counts);
   Out y = x;
   const std::size_t bins = x.counts.extent(0), pixels = x.counts.extent(1) * x.counts.extent(2);
   std::uint64_t saturated = 0;
   Factors f(bins);
   for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
     const double tau = kNanosecond * static_cast<double>(p.dead_time[by_pixel_ ? pixel : 0]);
-    factors_at(state, sum_over_bins(x.counts, pixel) * tau / state.view_time, f);
+    factors_at(state, x, pixel, tau, f);
     saturated += f.saturated;
     for (std::size_t b = 0, i = pixel; b < bins; ++b, i += pixels) {
       y.counts[i] *= static_cast<Real>(f.value[b]);
@@ -144,7 +157,7 @@ auto PileUp<Real>::forward(const Params& p, const State& state, const In& x) con
   return y;
 }
 
-// y_b = x_b F_b(m tau): x_bar_b = F_b y_bar_b + tau/t S with S = sum_b F'_b x_b y_bar_b (background included).
+// y_b = x_b F_b(M, tau): x_bar_b = F_b y_bar_b + S with S = sum_c dF_c/dM x_c y_bar_c (background included).
 template <class Real>
 auto PileUp<Real>::adjoint(const Params& p, const State& state, const In& x, const Out&, const Out& y_bar, Params& p_bar) const
     -> In {
@@ -154,20 +167,19 @@ auto PileUp<Real>::adjoint(const Params& p, const State& state, const In& x, con
   Factors f(bins);
   for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
     const std::size_t own = by_pixel_ ? pixel : 0;
-    const double rate = sum_over_bins(x.counts, pixel) / state.view_time;
-    const double tau = kNanosecond * static_cast<double>(p.dead_time[own]);
-    factors_at(state, rate * tau, f);
-    double sum = 0;
+    factors_at(state, x, pixel, kNanosecond * static_cast<double>(p.dead_time[own]), f);
+    double by_counts = 0, by_tau = 0;
     for (std::size_t b = 0, i = pixel; b < bins; ++b, i += pixels) {
-      sum += f.slope[b] * static_cast<double>(x.counts[i]) * static_cast<double>(y_bar.counts[i]);
-      if (background) sum += f.slope[b] * static_cast<double>(x.background[i]) * static_cast<double>(y_bar.background[i]);
+      double term = static_cast<double>(x.counts[i]) * static_cast<double>(y_bar.counts[i]);
+      if (background) term += static_cast<double>(x.background[i]) * static_cast<double>(y_bar.background[i]);
+      by_counts += f.by_counts[b] * term;
+      by_tau += f.by_tau[b] * term;
     }
-    const Real all = static_cast<Real>(tau / state.view_time * sum);
     for (std::size_t b = 0, i = pixel; b < bins; ++b, i += pixels) {
-      x_bar.counts[i] = static_cast<Real>(f.value[b]) * y_bar.counts[i] + all;
+      x_bar.counts[i] = static_cast<Real>(f.value[b] * static_cast<double>(y_bar.counts[i]) + by_counts);
       if (background) x_bar.background[i] = static_cast<Real>(f.value[b]) * y_bar.background[i];
     }
-    p_bar.dead_time[own] += static_cast<Real>(rate * kNanosecond * sum);
+    p_bar.dead_time[own] += static_cast<Real>(kNanosecond * by_tau);
   }
   return x_bar;
 }

@@ -102,7 +102,7 @@ ExpectedView ForwardModel::view(double angle, double table_position, double time
   Workspace w(*this);
   const Spectra spectra = drift_.by_pixel() ? Spectra{} : spectra_at(time, air);
   const std::size_t alike = shared_rows_ || (air && air_shares_rows()) ? g.rows : 1;  // rows that one transmission serves
-  Array<double, 3> pulses;                                     // [row or 1,column,channel]
+  Array<double, 3> pulses;                                                            // [row or 1,column,channel]
   if (pile_up_) pulses = Array<double, 3>({g.rows / alike, g.columns, pile_up_->spectra().extent(0)});
   if (!pairs_.empty()) out.pairs = Array<double, 3>({g.rows / alike, g.columns, pairs_.extent(0)});
   for (std::size_t column = 0; column < g.columns; ++column)
