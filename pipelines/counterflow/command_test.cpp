@@ -175,6 +175,18 @@ TEST(Command, resolution_and_noise_without_a_truth_need_a_place) {
   EXPECT_EQ(run(evaluate + " --edge 1,2").code, 2);
 }
 
+TEST(Command, line_integrals_that_say_nothing_of_their_spectra_are_reconstructed) {
+  const auto folder = std::filesystem::path(::testing::TempDir());
+  const auto lines = (folder / "command_test_lines.h5").string(), images = (folder / "command_test_images.h5").string();
+  const auto chain = chain_file(
+      "<gadget><dll>counterflow_air_calibration</dll><classname>AirCalibration</classname></gadget>\n"
+      "<gadget><dll>counterflow_line_integrals</dll><classname>LineIntegrals</classname></gadget>\n");
+  const auto logged = run("run " + chain + " " + scan_with(4000).string() + " --quiet -o " + lines);
+  ASSERT_EQ(logged.code, 0) << logged.text;
+  const auto result = run("run " COUNTERFLOW_SOURCE_DIR "/xml/chains/line_integrals_fbp.xml " + lines + " --quiet -o " + images);
+  EXPECT_EQ(result.code, 0) << result.text;
+}
+
 TEST(Command, finds_the_plugins_that_were_built_with_it) {
   const auto result = run("describe");
   EXPECT_EQ(result.code, 0) << result.text;

@@ -73,12 +73,18 @@ struct UniformRegion {
   std::size_t side = 0;
 };
 
+// The largest squares that fit; the region's pixels become those in them.
 void take_squares(UniformRegion& region, const ImageGrid& grid) {
   for (std::size_t side : kSides) {
     region.side = side;
     region.corners = squares_on(region.pixels, grid, side);
-    if (!region.corners.empty()) return;
+    if (!region.corners.empty()) break;
   }
+  std::erase_if(region.pixels, [&](std::size_t pixel) {
+    const std::size_t x = pixel % grid.nx, y = pixel / grid.nx;
+    return std::ranges::none_of(
+        region.corners, [&](const Corner& c) { return x >= c.x && x < c.x + region.side && y >= c.y && y < c.y + region.side; });
+  });
 }
 
 UniformRegion uniform_region(const std::vector<Region>& regions, const ImageGrid& grid, const QualityPlaces& places) {

@@ -25,7 +25,7 @@ struct Quality {
   std::string resolution_from{}, noise_from{};  // "wire", "edge of iodine 20 mg/mL"; "body"
   std::optional<Resolution> resolution{};
   std::optional<NoisePower> noise{};
-  double deviation = 0;  // standard deviation of the values in the squares' region
+  double deviation = 0;  // standard deviation of the values in the squares
   std::string resolution_remark{}, noise_remark{};
 };
 

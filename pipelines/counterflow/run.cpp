@@ -35,7 +35,8 @@ void run(const RunOptions& options, const CommonOptions& common, std::ostream& o
   const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
   Input input = open_input(options.input, common);
   Workers workers(common.threads);
-  workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
+  if (!input.header.system.detector.empty())  // a scan of line integrals may say nothing of its detector
+    workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
   ScanRun<float> run(chain, input.header, workers);
   const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), "initial"}, options.dicom);
   run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };
