@@ -29,6 +29,12 @@ void make_helical(ScanHeader& h) {
   h.grid.voxel_z = 0.3;
 }
 
+void make_cone(ScanHeader& h) {
+  h.geometry.beam = Beam::cone_flat;
+  h.grid.nz = 3;
+  h.grid.voxel_z = 0.9;
+}
+
 ScanHeader small_header(bool line_integrals) {
   ScanHeader h;
   h.geometry = {.beam = Beam::fan_arc,
@@ -163,6 +169,7 @@ void check_chain(const std::string& file, bool line_integrals) {
   const auto chain = parse_chain<double>(chain_with_losses(file), file, plugins);
   ScanHeader h = small_header(line_integrals);
   if (file == "helical.xml") make_helical(h);
+  if (file == "cone_beam.xml") make_cone(h);
   const auto views = small_scan(h);
 
   Workers workers(2);
@@ -215,6 +222,7 @@ TEST(WholeChainGradient, images_of_a_real_detector_agree_with_differences) { che
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
+TEST(WholeChainGradient, cone_beam_images_agree_with_differences) { check_chain("cone_beam.xml", false); }
 TEST(WholeChainGradient, maps_agree_with_differences) { check_chain("maps.xml", false); }
 TEST(WholeChainGradient, proxy_images_agree_with_differences) { check_chain("material_images_proxy.xml", false); }
 TEST(WholeChainGradient, bin_images_agree_with_differences) { check_chain("bins_fbp.xml", false); }

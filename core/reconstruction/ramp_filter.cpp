@@ -2,35 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <numbers>
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#include <kissfft/kissfft.hh>
-#pragma GCC diagnostic pop
 
 namespace counterflow::fbp {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
 
-// Smallest 2^a 3^b 5^c that holds the linear convolution of two rows.
-std::size_t transform_length(std::size_t columns) {
-  const auto smooth = [](std::size_t n) {
-    for (std::size_t p : {2u, 3u, 5u})
-      while (n % p == 0) n /= p;
-    return n == 1;
-  };
-  std::size_t n = 2 * columns;
-  while (!smooth(n)) ++n;
-  return n;
+// Radices whose product is n; empty where n has a factor other than 2, 3 and 5.
+std::vector<int> factors(std::size_t n) {
+  std::vector<int> radices;
+  for (int radix : {4, 2, 3, 5})
+    for (; n % static_cast<std::size_t>(radix) == 0; n /= static_cast<std::size_t>(radix)) radices.push_back(radix);
+  return n == 1 ? radices : std::vector<int>();
 }
 
-using Spectrum = std::vector<std::complex<double>>;
+// Radices of the shortest circle that holds the linear convolution of two rows.
+std::vector<int> transform_radices(std::size_t columns) {
+  std::size_t n = 2 * columns;
+  while (factors(n).empty()) ++n;
+  return factors(n);
+}
 
-Spectrum transform(const Spectrum& in, bool inverse) {
-  Spectrum out(in.size());
-  kissfft<double>(in.size(), inverse).transform(in.data(), out.data());
-  return out;
+template <class Real>
+std::vector<Real> twiddle_table(std::size_t n, const std::vector<int>& radices) {
+  std::vector<Real> table;
+  for (int radix : radices) {
+    const std::size_t m = n / static_cast<std::size_t>(radix);
+    for (std::size_t p = 0; p < m; ++p)
+      for (int j = 1; j < radix; ++j) {
+        const double angle = -2 * kPi * static_cast<double>(p) * j / static_cast<double>(n);
+        table.push_back(static_cast<Real>(std::cos(angle)));
+        table.push_back(static_cast<Real>(std::sin(angle)));
+      }
+    n = m;
+  }
+  return table;
 }
 
 // The ramp's kernel at lag l of a circle of n.
@@ -44,32 +52,45 @@ double ramp_kernel(std::size_t l, std::size_t n, double arc_spacing) {
   return -arc * arc / (kPi * kPi * at * at);
 }
 
-Spectrum ramp_spectrum(const FilterSettings& s, std::size_t n) {
-  Spectrum kernel(n);
+// sum_l value[l] exp(-2 pi i l k / n) for all k, plainly: once a scan.
+std::vector<std::complex<double>> spectrum_of(const std::vector<double>& value) {
+  const std::size_t n = value.size();
+  std::vector<std::complex<double>> root(n), sums(n);
+  for (std::size_t l = 0; l < n; ++l) root[l] = std::polar(1.0, -2 * kPi * static_cast<double>(l) / static_cast<double>(n));
+  for (std::size_t l = 0; l < n; ++l) {
+    if (value[l] == 0) continue;
+    for (std::size_t k = 0, at = 0; k < n; ++k, at = at + l < n ? at + l : at + l - n) sums[k] += value[l] * root[at];
+  }
+  return sums;
+}
+
+// Spectrum of the windowed ramp: real, as the kernel is even.
+std::vector<double> ramp_spectrum(const FilterSettings& s, std::size_t n) {
+  std::vector<double> kernel(n), gain(n);
   for (std::size_t l = 0; l < n; ++l) kernel[l] = ramp_kernel(l, n, s.arc_spacing);
-  Spectrum spectrum = transform(kernel, false);
+  const auto spectrum = spectrum_of(kernel);
   for (std::size_t i = 0; i < n; ++i) {
     const double f = 2 * static_cast<double>(std::min(i, n - i)) / static_cast<double>(n);
-    spectrum[i] = spectrum[i].real() * window_gain(s.window, s.cutoff, f);  // even: the imaginary part is rounding
+    gain[i] = spectrum[i].real() * window_gain(s.window, s.cutoff, f);
   }
-  return spectrum;
+  return gain;
 }
 
-// Spectrum of h(l) h(l + shift), from the spectrum of h.
-Spectrum product_spectrum(const Spectrum& ramp, std::size_t shift) {
+// h(l) h(l + shift), from the spectrum of h.
+std::vector<double> kernel_product(const std::vector<double>& ramp, std::size_t shift) {
   const std::size_t n = ramp.size();
-  const Spectrum h = transform(ramp, true);
-  Spectrum product(n);
+  const auto h = spectrum_of(ramp);  // n h(l): even, so that there and back are the same
+  std::vector<double> product(n);
   for (std::size_t l = 0; l < n; ++l)
     product[l] = h[l].real() * h[(l + shift) % n].real() / (static_cast<double>(n) * static_cast<double>(n));
-  return transform(product, false);
+  return product;
 }
 
-template <class Real>
-std::vector<std::complex<Real>> response(const Spectrum& spectrum) {
-  std::vector<std::complex<Real>> out;
-  const double n = static_cast<double>(spectrum.size());
-  for (const auto& v : spectrum) out.emplace_back(static_cast<Real>(v.real() / n), static_cast<Real>(v.imag() / n));
+template <class Real, class Spectrum>
+std::vector<Real> response(const Spectrum& spectrum) {
+  std::vector<Real> out;
+  for (const std::complex<double> v : spectrum)
+    for (double part : {v.real(), v.imag()}) out.push_back(static_cast<Real>(part / static_cast<double>(spectrum.size())));
   return out;
 }
 
@@ -91,56 +112,37 @@ double window_gain(const std::string& window, double cutoff, double f) {
 }
 
 template <class Real>
-struct RampFilter<Real>::Transforms {
-  explicit Transforms(std::size_t n) : forward(n, false), inverse(n, true) {}
-  kissfft<Real> forward, inverse;  // const transforms of lengths 2^a 3^b 5^c touch no shared scratch memory
-};
-
-template <class Real>
-RampFilter<Real>::RampFilter(const FilterSettings& s) : columns_(s.columns) {
-  const std::size_t n = transform_length(s.columns);
-  const Spectrum ramp = ramp_spectrum(s, n);
+RampFilter<Real>::RampFilter(const FilterSettings& s, Isa isa)
+    : isa_(isa), columns_(s.columns), radices_(transform_radices(s.columns)) {
+  std::size_t n = 1;
+  for (int radix : radices_) n *= static_cast<std::size_t>(radix);
+  twiddles_ = twiddle_table<Real>(n, radices_);
+  const std::vector<double> ramp = ramp_spectrum(s, n);
   ramp_ = response<Real>(ramp);
-  if (s.variance) {
-    squared_ = response<Real>(product_spectrum(ramp, 0));
-    neighbour_ = response<Real>(product_spectrum(ramp, 1));
+  if (!s.variance) return;
+  squared_ = response<Real>(spectrum_of(kernel_product(ramp, 0)));
+  neighbour_ = response<Real>(spectrum_of(kernel_product(ramp, 1)));
+}
+
+template <class Real>
+void RampFilter<Real>::filter(std::span<const FilterRow<Real>> rows, Room& room, Kernel kernel) const {
+  if (rows.size() % 2 == 1) {
+    const FilterRow<Real> alone[] = {rows.back(), {}};
+    filter(alone, room, kernel);
+    return filter(rows.first(rows.size() - 1), room, kernel);
   }
-  transforms_ = std::make_unique<Transforms>(n);
-}
-
-template <class Real>
-RampFilter<Real>::~RampFilter() = default;
-template <class Real>
-RampFilter<Real>::RampFilter(RampFilter&&) noexcept = default;
-
-template <class Real>
-typename RampFilter<Real>::Rows RampFilter<Real>::rows() const {
-  return {std::vector<Complex>(ramp_.size()), std::vector<Complex>(ramp_.size())};
-}
-
-template <class Real>
-void RampFilter<Real>::analyse(Rows& rows) const {
-  std::fill(rows.value.begin() + static_cast<std::ptrdiff_t>(columns_), rows.value.end(), Complex());
-  transforms_->forward.transform(rows.value.data(), rows.spectrum.data());
-}
-
-template <class Real>
-void RampFilter<Real>::multiply(const std::vector<Complex>& with, const std::vector<Complex>& spectrum, Rows& out) const {
-  for (std::size_t i = 0; i < with.size(); ++i) out.spectrum[i] = spectrum[i] * with[i];
-  transforms_->inverse.transform(out.spectrum.data(), out.value.data());
-}
-
-template <class Real>
-void RampFilter<Real>::filter(Rows& rows) const {
-  analyse(rows);
-  multiply(ramp_, rows.spectrum, rows);
-}
-
-template <class Real>
-void RampFilter<Real>::variances(Rows& variance, Rows& neighbour) const {
-  analyse(variance);
-  multiply(neighbour_, variance.spectrum, neighbour);
-  multiply(squared_, variance.spectrum, variance);
+  const auto& response = kernel == Kernel::ramp ? ramp_ : kernel == Kernel::squared ? squared_ : neighbour_;
+  RowTransform<Real> plan;
+  plan.columns = columns_;
+  plan.length = response.size() / 2;
+  plan.radices = radices_.data();
+  plan.passes = radices_.size();
+  plan.twiddles = twiddles_.data();
+  plan.response = response.data();
+  if (!room) room = std::make_unique_for_overwrite<Real[]>(4 * kFilterLanes * plan.length);
+  using Filter = void(const RowTransform<Real>&, const FilterRow<Real>*, std::size_t, std::size_t, Real*);
+  choose<Filter>(kernel_baseline::filter_rows, kernel_avx2::filter_rows, kernel_avx512::filter_rows, isa_)(
+      plan, rows.data(), rows.size() / 2, kernel == Kernel::neighbours ? 1 : 0, room.get());
 }
 
 template class RampFilter<float>;

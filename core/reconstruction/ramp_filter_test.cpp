@@ -3,55 +3,91 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <complex>
 #include <numbers>
 #include <random>
+#include <vector>
 
 namespace counterflow {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
 
+// The ramp's kernel (ramp_filter.h).
+double ramp(std::ptrdiff_t lag, double arc_spacing) {
+  if (lag == 0) return 0.25;
+  if (lag % 2 == 0) return 0;
+  const double g = static_cast<double>(lag) * arc_spacing, arc = arc_spacing > 0 ? g / std::sin(g) : 1;
+  return -arc * arc / std::pow(kPi * static_cast<double>(lag), 2);
+}
+
+// Rows as gadgets have them: contiguous and weighted to interleaved, and back; with what the filter must leave alone between.
+struct Layout {
+  std::size_t in_step, in_row, out_step, out_row;
+  bool before, after;
+};
+
 template <class Real>
-void expect_direct_sums(double arc_spacing, double tolerance) {
-  constexpr std::size_t n = 23;
-  const fbp::RampFilter<Real> filter({n, arc_spacing, "ram-lak", 1, true});
-  const auto h = [&](std::ptrdiff_t lag) -> double {
-    if (lag == 0) return 0.25;
-    if (lag % 2 == 0) return 0;
-    const double g = static_cast<double>(lag) * arc_spacing, arc = arc_spacing > 0 ? g / std::sin(g) : 1;
-    return -arc * arc / std::pow(kPi * static_cast<double>(lag), 2);
-  };
+void expect_direct_sums(Isa isa, std::size_t columns, std::size_t count, Layout layout, double arc_spacing, double tolerance) {
+  const fbp::RampFilter<Real> filter({columns, arc_spacing, "ram-lak", 1, true}, isa);
   std::mt19937_64 random(5);
   std::uniform_real_distribution<double> unit(0, 1);
-  auto rows = filter.rows(), variance = filter.rows(), neighbour = filter.rows();
-  std::vector<std::complex<double>> in(n);
-  for (std::size_t k = 0; k < n; ++k) {
-    in[k] = {unit(random), unit(random)};
-    rows.value[k] = variance.value[k] = std::complex<Real>(in[k]);
-  }
-  filter.filter(rows);
-  filter.variances(variance, neighbour);
-  for (std::ptrdiff_t k = 0; k < static_cast<std::ptrdiff_t>(n); ++k) {
-    std::complex<double> q, v, c;
-    for (std::ptrdiff_t j = 0; j < static_cast<std::ptrdiff_t>(n); ++j) {
-      const auto p = in[static_cast<std::size_t>(j)];
-      q += h(k - j) * p, v += h(k - j) * h(k - j) * p, c += h(k - j) * h(k + 1 - j) * p;
+  const auto numbers = [&](std::size_t n) {
+    std::vector<Real> v(n);
+    for (Real& x : v) x = static_cast<Real>(unit(random));
+    return v;
+  };
+  const auto in = numbers(columns * layout.in_step + count * layout.in_row);
+  const auto weights = numbers(columns);
+  const auto kept = numbers(columns * layout.out_step + count * layout.out_row);
+  std::vector<Real> out[3] = {kept, kept, kept};
+  const auto rows_to = [&](std::vector<Real>& to) {
+    std::vector<fbp::FilterRow<Real>> rows;
+    for (std::size_t i = 0; i < count; ++i)
+      rows.push_back({in.data() + i * layout.in_row, layout.in_step, layout.before ? weights.data() : nullptr,
+                      to.data() + i * layout.out_row, layout.out_step, layout.after ? weights.data() : nullptr});
+    return rows;
+  };
+  typename fbp::RampFilter<Real>::Room room;
+  filter.filter(rows_to(out[0]), room);
+  filter.filter(rows_to(out[1]), room, fbp::Kernel::squared);
+  filter.filter(rows_to(out[2]), room, fbp::Kernel::neighbours);
+  const auto n = static_cast<std::ptrdiff_t>(columns);
+  for (std::size_t i = 0; i < count; ++i)
+    for (std::ptrdiff_t k = 0; k < n; ++k) {
+      double sums[3] = {};
+      for (std::ptrdiff_t j = 0; j < n; ++j) {
+        const auto at = static_cast<std::size_t>(j);
+        const double x = static_cast<double>(in[i * layout.in_row + at * layout.in_step]) * (layout.before ? weights[at] : 1);
+        const double h = ramp(k - j, arc_spacing);
+        sums[0] += h * x, sums[1] += h * h * x, sums[2] += h * ramp(k + 1 - j, arc_spacing) * x;
+      }
+      const auto at = static_cast<std::size_t>(k), to = i * layout.out_row + at * layout.out_step;
+      for (int m = 0; m < 3; ++m) {
+        const bool written = m < 2 || k + 1 < n;
+        const double expected = written ? sums[m] * (layout.after ? weights[at] : 1) : static_cast<double>(kept[to]);
+        ASSERT_NEAR(out[m][to], expected, tolerance) << "row " << i << " column " << k << " of " << m;
+      }
     }
-    const auto at = static_cast<std::size_t>(k);
-    EXPECT_NEAR(std::abs(std::complex<double>(rows.value[at]) - q), 0, tolerance);
-    EXPECT_NEAR(std::abs(std::complex<double>(variance.value[at]) - v), 0, tolerance);
-    if (at + 1 < n) {
-      EXPECT_NEAR(std::abs(std::complex<double>(neighbour.value[at]) - c), 0, tolerance);
-    }
+  if (layout.out_step > count) {
+    EXPECT_EQ(out[0][count], kept[count]);
   }
 }
 
-TEST(RampFilter, is_the_direct_convolution_with_kak_and_slaneys_kernel) {
-  expect_direct_sums<double>(0, 1e-14);
-  expect_direct_sums<double>(0.02, 1e-14);
-  expect_direct_sums<float>(0.02, 1e-6);
+template <class Real>
+void expect_direct_sums(double tolerance) {
+  for (Isa isa : available_isas())
+    for (std::size_t count : {1, 5, 16, 32, 37, 64}) {
+      SCOPED_TRACE(::testing::Message() << "isa " << static_cast<int>(isa) << " rows " << count);
+      expect_direct_sums<Real>(isa, 23, count, {1, 23, 67, 1, true, false}, 0.02, tolerance);  // lengths 48, 50, 60, 75, 90
+      expect_direct_sums<Real>(isa, 25, count, {66, 1, 1, 25, false, true}, 0, tolerance);
+      expect_direct_sums<Real>(isa, 30, count, {1, 30, 1, 30, false, false}, 0.01, tolerance);
+      expect_direct_sums<Real>(isa, 37, count, {2, 74, 3, 111, true, true}, 0, tolerance);
+      expect_direct_sums<Real>(isa, 1, count, {1, 1, 1, 1, false, false}, 0, tolerance);
+    }
 }
+
+TEST(RampFilter, is_the_direct_convolution_with_kak_and_slaneys_kernel_in_double) { expect_direct_sums<double>(1e-14); }
+TEST(RampFilter, is_the_direct_convolution_with_kak_and_slaneys_kernel_in_float) { expect_direct_sums<float>(2e-6); }
 
 TEST(RampFilter, windows_have_their_textbook_gains) {
   EXPECT_DOUBLE_EQ(fbp::window_gain("ram-lak", 1, 0.7), 1);

@@ -1,6 +1,8 @@
 // One source, compiled for each instruction set (counterflow_kernel); COUNTERFLOW_KERNEL names its namespace.
 #include "gadgets/fbp/backprojection_kernel.h"
 
+#include "core/reconstruction/ray_hit.h"
+
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
 
@@ -28,31 +30,6 @@ struct Group {
   static Vector& at(Real* p, std::size_t i) { return *reinterpret_cast<Vector*>(p + i * kElements); }
 };
 
-// atan(r) for |r| <= tan(pi/8): r times a polynomial in r^2, interpolated at Chebyshev's nodes (errors 2e-8 and 7e-17).
-inline float arctangent(float r) {
-  const float z = r * r;
-  float p = 0.07976291806793993f;
-  p = p * z - 0.13848490212269016f;
-  p = p * z + 0.19974082415507646f;
-  p = p * z - 0.33332785771924844f;
-  return r * (p * z + 0.9999999812646111f);
-}
-inline double arctangent(double r) {
-  const double z = r * r;
-  double p = -0.017809323386383098;
-  p = p * z + 0.03796945994146396;
-  p = p * z - 0.05035294142322251;
-  p = p * z + 0.058469270820148335;
-  p = p * z - 0.06662959421503438;
-  p = p * z + 0.07692046081456942;
-  p = p * z - 0.09090896855674471;
-  p = p * z + 0.11111110746670085;
-  p = p * z - 0.14285714279286466;
-  p = p * z + 0.1999999999994122;
-  p = p * z - 0.3333333333333312;
-  return r * (p * z + 1.0);
-}
-
 // Column and weights of kLanes pairs of a pixel and a view.
 template <class Real>
 struct Lanes {
@@ -60,41 +37,12 @@ struct Lanes {
   Real low[kLanes], high[kLanes];  // weights of columns index and index + 1
 };
 
-// across: the pixel's place along (sin b, -cos b); along: towards the source, along (cos b, sin b) [mm].
-template <Rays rays, class Real>
-inline void hit(const Backprojection<Real>& job, Real across, Real along, Real& column, Real& weight) {
-  if constexpr (rays == Rays::parallel) {
-    column = across * job.scale;
-    weight = 1;
-    return;
-  }
-  const Real depth = job.radius - along;
-  if constexpr (rays == Rays::flat) {
-    const Real inverse = 1 / depth;
-    column = across * inverse * job.scale;
-    weight = job.radius * job.radius * inverse * inverse;
-    return;
-  }
-  // atan(across / depth) with one division: t = small/large, by pi/4 + atan((t-1)/(t+1)) where t > tan(pi/8).
-  const Real magnitude = across < 0 ? -across : across;
-  const bool steep = magnitude > depth;
-  const Real small = steep ? depth : magnitude, large = steep ? magnitude : depth;
-  const bool upper = small > Real(0.41421356237309503) * large;
-  const Real numerator = upper ? small - large : small, denominator = upper ? small + large : large;
-  const Real square = across * across + depth * depth;
-  const Real inverse = 1 / (denominator * square);
-  Real angle = arctangent(numerator * square * inverse) + (upper ? Real(0.78539816339744831) : Real(0));
-  angle = steep ? Real(1.5707963267948966) - angle : angle;
-  column = (across < 0 ? -angle : angle) * job.scale;
-  weight = denominator * inverse;
-}
-
 template <Rays rays, class Real, class Across, class Along>
 inline void locate_as(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
 #pragma omp simd
   for (std::size_t l = 0; l < kLanes; ++l) {
     Real column, weight;
-    hit<rays>(job, across(l), along(l), column, weight);
+    hit<rays>(job.radius, job.scale, across(l), along(l), column, weight);
     column += job.centre;
     column = column < 0 ? 0 : column;
     column = column > job.last ? job.last : column;

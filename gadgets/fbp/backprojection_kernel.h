@@ -8,9 +8,9 @@
 #pragma once
 #include <cstddef>
 
-namespace counterflow::fbp {
+#include "core/reconstruction/ray_hit.h"
 
-enum class Rays { arc, flat, parallel };
+namespace counterflow::fbp {
 
 // Ways in which a batch of rows is spread over pixels. Columns are counted with one empty guard on the left: column k of the
 // detector is k + 1 here, and 0 and columns + 1 are zero, so that pixels beyond the detector fade to nothing.

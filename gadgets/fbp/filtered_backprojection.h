@@ -7,6 +7,7 @@
 
 #include "core/gadget/forms.h"
 #include "core/reconstruction/image_properties.h"
+#include "core/reconstruction/scan_accumulator.h"
 #include "gadgets/fbp/reconstruction.h"
 
 namespace counterflow {
@@ -17,7 +18,7 @@ class FilteredBackprojection {
   using In = PathLengths<Real>;
   using Out = Image<Real>;
   using Params = None;
-  using State = fbp::Accumulator<Real>;
+  using State = fbp::Accumulator<Real, fbp::Reconstruction>;
   using Cotangent = fbp::Volume<Real>;
   static constexpr const char* kManual =
       "Filtered backprojection of fan and parallel scans, each detector row a slice: image(x) = sum over views of "
@@ -34,12 +35,16 @@ class FilteredBackprojection {
   ScanHeader output_header(const ScanHeader& header) const;  // with the grid that is reconstructed
   Footprint footprint(const ScanHeader& header) const;       // an upper bound: one channel a bin
 
-  void add(const Params&, State& state, const In& x) const;
-  void end(const Params&, State& state, const std::function<void(Out)>& emit) const;  // one image a row
-  Out preview(const State& state) const;  // the whole volume from the views so far, scaled to the whole scan
+  void add(const Params&, State& state, const In& x) const { state.add(x); }
+  void end(const Params&, State& state, const std::function<void(Out)>& emit) const { state.end(emit); }
+  Out preview(const State& state) const { return state.preview(); }
 
-  Cotangent adjoint_begin(const Params&, const State& state, const std::vector<Sent<Out>>& y_bars) const;
-  In adjoint(const Params&, const State& state, const In& x, const Cotangent& z, Params& p_bar) const;
+  Cotangent adjoint_begin(const Params&, const State& state, const std::vector<Sent<Out>>& y_bars) const {
+    return fbp::cotangent_of(*state.reconstruction, y_bars);
+  }
+  In adjoint(const Params&, const State& state, const In& x, const Cotangent& z, Params&) const {
+    return fbp::view_cotangent(*state.reconstruction, x, z);
+  }
 
  private:
   ImageGrid grid(const ScanHeader& header) const;

@@ -10,6 +10,7 @@ namespace counterflow::fbp {
 namespace {
 
 constexpr std::size_t kTilesAChunk = 16;
+constexpr std::size_t kPairsAChunk = 32;  // two vectors of float
 constexpr std::size_t kAdjointTile = 64;  // pixels of a line: its columns stay in cache from line to line
 
 // A single slice-material gathers one number a column, where 512-bit gathers lose to 256-bit ones.
@@ -19,14 +20,6 @@ FilterSettings for_geometry(FilterSettings settings, const ScanGeometry& g) {
   settings.columns = g.columns;
   settings.arc_spacing = g.beam == Beam::fan_arc ? g.column_pitch / g.source_to_detector : 0;
   return settings;
-}
-
-template <class Real>
-void write_columns(const std::vector<std::complex<Real>>& pair, std::size_t columns, std::size_t block, Real* first,
-                   Real* second) {
-  for (std::size_t k = 0; k < columns; ++k) first[(k + 1) * block] = pair[k].real();
-  if (second)
-    for (std::size_t k = 0; k < columns; ++k) second[(k + 1) * block] = pair[k].imag();
 }
 
 }  // namespace
@@ -61,62 +54,50 @@ Backprojection<Real> Reconstruction<Real>::job(std::size_t block) const {
 }
 
 template <class Real>
-std::vector<Real> Reconstruction<Real>::weights_of(double angle) const {
+std::vector<Real> Reconstruction<Real>::weights_of(double angle, bool squared) const {
   std::vector<double> weights(geometry_.columns);
   weights_.of_view(angle, weights);
+  if (squared)
+    for (double& w : weights) w *= w;
   return {weights.begin(), weights.end()};
 }
 
-// Two views at a time, the same slice-material of each as one complex row, so that slices and materials never mix.
+// Each row of [view][slice-material][column], weighted, to its place among the columns of its view. Two views at a time, so that
+// a slice-material is paired with itself.
 template <class Real>
-void Reconstruction<Real>::filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
-  const std::size_t columns = geometry_.columns, stride = row_stride(block);
-  const bool both = view + 1 < batch.angles.size();
-  const std::vector<Real> w0 = weights_of(batch.angles[view]);
-  const std::vector<Real> w1 = both ? weights_of(batch.angles[view + 1]) : std::vector<Real>(columns);
-  auto pair = filter_.rows();
-  for (std::size_t s = 0; s < batch.rows.extent(1); ++s) {
-    const auto a = batch.rows.block(view, s), b = batch.rows.block(both ? view + 1 : view, s);
-    for (std::size_t k = 0; k < columns; ++k) pair.value[k] = {w0[k] * a[k], w1[k] * b[k]};
-    filter_.filter(pair);
-    Real* to = out.value.data() + view * stride + s;
-    write_columns(pair.value, columns, block, to, both ? to + stride : nullptr);
-  }
+void Reconstruction<Real>::filter_rows(Kernel kernel, const std::vector<double>& angles, const Array<Real, 3>& rows,
+                                       std::size_t block, Aligned<Real>& out) const {
+  const std::size_t n = rows.extent(1), views = angles.size();
+  out.resize(views * row_stride(block));
+  parallel_chunks((views + 1) / 2 * n, kPairsAChunk, [&](std::size_t begin, std::size_t end) {
+    const std::size_t first = begin / n * 2;
+    std::vector<std::vector<Real>> weights;
+    for (std::size_t view = first; view < std::min(views, ((end - 1) / n + 1) * 2); ++view)
+      weights.push_back(weights_of(angles[view], kernel != Kernel::ramp));
+    std::vector<FilterRow<Real>> list;
+    for (std::size_t i = begin; i < end; ++i)
+      for (std::size_t view : {i / n * 2, i / n * 2 + 1}) {
+        if (view == views) {
+          list.push_back({});
+          continue;
+        }
+        Real* to = out.data() + view * row_stride(block) + block + i % n;  // behind the guard
+        list.push_back({rows.block(view, i % n).data(), 1, weights[view - first].data(), to, block, nullptr});
+      }
+    typename RampFilter<Real>::Room room;
+    filter_.filter(list, room, kernel);
+  });
 }
 
-// A covariance of two channels, both filtered alike, goes the way of a variance.
-template <class Real>
-void Reconstruction<Real>::covariance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const {
-  const std::size_t columns = geometry_.columns, stride = row_stride(block);
-  const bool both = view + 1 < batch.angles.size();
-  const std::vector<Real> w0 = weights_of(batch.angles[view]);
-  const std::vector<Real> w1 = both ? weights_of(batch.angles[view + 1]) : std::vector<Real>(columns);
-  auto covariance = filter_.rows(), neighbour = filter_.rows();
-  for (std::size_t s = 0; s < batch.covariance.extent(1); ++s) {
-    const auto a = batch.covariance.block(view, s), b = batch.covariance.block(both ? view + 1 : view, s);
-    for (std::size_t k = 0; k < columns; ++k) covariance.value[k] = {w0[k] * w0[k] * a[k], w1[k] * w1[k] * b[k]};
-    filter_.variances(covariance, neighbour);
-    const std::size_t to = view * stride + s;
-    Real *v = out.covariance.data() + to, *c = out.neighbour.data() + to;
-    write_columns(covariance.value, columns, block, v, both ? v + stride : nullptr);
-    write_columns(neighbour.value, columns - 1, block, c, both ? c + stride : nullptr);  // none with the guards
-  }
-}
-
+// Covariances of two channels, both filtered alike, go the way of variances.
 template <class Real>
 typename Reconstruction<Real>::Rows Reconstruction<Real>::filtered(const Batch<Real>& batch, std::size_t block,
                                                                    std::size_t covariance_block) const {
-  const std::size_t views = batch.angles.size();
   Rows rows;
-  rows.value.resize(views * row_stride(block));
-  if (covariance_block > 0) {
-    rows.covariance.resize(views * row_stride(covariance_block));
-    rows.neighbour.resize(views * row_stride(covariance_block));
-  }
-  parallel_chunks(views, 2, [&](std::size_t view, std::size_t) {
-    filter_pair(batch, view, block, rows);
-    if (covariance_block > 0) covariance_pair(batch, view, covariance_block, rows);
-  });
+  filter_rows(Kernel::ramp, batch.angles, batch.rows, block, rows.value);
+  if (covariance_block == 0) return rows;
+  filter_rows(Kernel::squared, batch.angles, batch.covariance, covariance_block, rows.covariance);
+  filter_rows(Kernel::neighbours, batch.angles, batch.covariance, covariance_block, rows.neighbour);
   return rows;
 }
 
@@ -174,16 +155,15 @@ Array<Real, 3> Reconstruction<Real>::transpose(double angle, const Volume<Real>&
 
   Array<Real, 3> bar({image_bar.channels, rows, columns});
   const std::vector<Real> w = weights_of(angle);
-  auto pair = filter_.rows();
-  for (std::size_t c = 0; c < image_bar.channels; ++c)
-    for (std::size_t r = 0; r < rows; r += 2) {  // two rows of one channel at a time
-      const bool both = r + 1 < rows;
-      const Real* q = q_bar.data() + block + c * rows + r;
-      for (std::size_t k = 0; k < columns; ++k) pair.value[k] = {q[k * block], both ? q[k * block + 1] : Real(0)};
-      filter_.filter(pair);
-      for (std::size_t k = 0; k < columns; ++k) bar(c, r, k) = w[k] * pair.value[k].real();
-      for (std::size_t k = 0; both && k < columns; ++k) bar(c, r + 1, k) = w[k] * pair.value[k].imag();
-    }
+  std::vector<FilterRow<Real>> channel, list;
+  for (std::size_t s = 0; s < slices_and_channels(image_bar.channels); ++s) {
+    channel.push_back({q_bar.data() + block + s, block, nullptr, bar.data() + s * columns, 1, w.data()});
+    if (channel.size() < rows) continue;
+    push_pairs<Real>(channel, list);
+    channel.clear();
+  }
+  typename RampFilter<Real>::Room room;
+  filter_.filter(list, room);
   return bar;
 }
 
@@ -197,17 +177,17 @@ Volume<Real> Reconstruction<Real>::zero_volume(std::size_t channels) const {
 }
 
 template <class Real>
-Array<Real, 4> Reconstruction<Real>::slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const {
-  Array<Real, 4> value({volume.channels, n, grid_.ny, grid_.nx});
+std::vector<Array<Real, 4>> Reconstruction<Real>::slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const {
+  std::vector<Array<Real, 4>> out(n, Array<Real, 4>({volume.channels, 1, grid_.ny, grid_.nx}));
   parallel_chunks(grid_.ny, 16, [&](std::size_t begin, std::size_t end) {
     for (std::size_t y = begin; y < end; ++y)
-      for (std::size_t c = 0; c < volume.channels; ++c)
-        for (std::size_t z = 0; z < n; ++z) {
-          const Real* from = volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first + z;
-          for (std::size_t x = 0; x < grid_.nx; ++x) value(c, z, y, x) = from[x * volume.block];
-        }
+      for (std::size_t c = 0; c < volume.channels; ++c) {
+        const Real* from = volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first;
+        for (std::size_t x = 0; x < grid_.nx; ++x)
+          for (std::size_t z = 0; z < n; ++z) out[z](c, 0u, y, x) = from[x * volume.block + z];
+      }
   });
-  return value;
+  return out;
 }
 
 template <class Real>

@@ -2,13 +2,10 @@
 #pragma once
 #include <tbb/cache_aligned_allocator.h>
 
-#include <memory>
-#include <optional>
 #include <vector>
 
-#include "core/message/message.h"
-#include "core/message/scan_header.h"
 #include "core/reconstruction/ramp_filter.h"
+#include "core/reconstruction/scan_accumulator.h"
 #include "core/reconstruction/scan_weights.h"
 #include "gadgets/fbp/backprojection_kernel.h"
 
@@ -22,15 +19,6 @@ template <class Real>
 struct Volume {
   std::size_t channels = 0, block = 0;
   Aligned<Real> value;
-};
-
-// Views that wait to be backprojected together, as they came.
-template <class Real>
-struct Batch {
-  static constexpr std::size_t kViews = 32;
-  std::vector<double> angles;
-  Array<Real, 3> rows;        // [view][channel, row][column]
-  Array<Real, 3> covariance;  // [view][pair, row][column]; empty unless noise is asked for
 };
 
 // Constants of one scan.
@@ -53,8 +41,8 @@ class Reconstruction {
   Array<Real, 3> transpose(double angle, const Volume<Real>& image_bar) const;
 
   Volume<Real> zero_volume(std::size_t channels) const;
-  // Slices [first, first + n) of a volume as [channel,z,y,x], and back.
-  Array<Real, 4> slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const;
+  // Slices [first, first + n) of a volume, each [channel,1,y,x]; and some of them, [channel,z,y,x], back.
+  std::vector<Array<Real, 4>> slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const;
   void set_slices(const Array<Real, 4>& value, std::size_t first, Volume<Real>& volume) const;
 
   const ScanGeometry& geometry() const { return geometry_; }
@@ -64,27 +52,15 @@ class Reconstruction {
  private:
   std::size_t row_stride(std::size_t block) const { return (geometry_.columns + 3) * block; }
   Backprojection<Real> job(std::size_t block) const;
-  void filter_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
-  void covariance_pair(const Batch<Real>& batch, std::size_t view, std::size_t block, Rows& out) const;
-  std::vector<Real> weights_of(double angle) const;
+  void filter_rows(Kernel kernel, const std::vector<double>& angles, const Array<Real, 3>& rows, std::size_t block,
+                   Aligned<Real>& out) const;
+  std::vector<Real> weights_of(double angle, bool squared = false) const;
 
   ScanGeometry geometry_;
   ImageGrid grid_;
   ScanWeights weights_;
   RampFilter<Real> filter_;
   std::vector<Real> x_, y_;  // [mm]; x_ with kLanes more
-};
-
-// State of a scan.
-template <class Real>
-struct Accumulator {
-  std::shared_ptr<const Reconstruction<Real>> reconstruction;
-  Volume<Real> image;
-  std::optional<Volume<Real>> covariance;  // of all pairs of channels, where noise is asked for
-  Batch<Real> batch;
-  std::shared_ptr<const Channels> channels;  // of the images
-  View last;
-  std::size_t views = 0;  // seen
 };
 
 extern template class Reconstruction<float>;

@@ -104,21 +104,22 @@ Array<Real, 2> HelicalOperator<Real>::parallel_view(const Ring<Real>& ring, long
   return out;
 }
 
-// Two rows of one channel as one complex row. Even, so its own transpose.
+// Even, so its own transpose.
 template <class Real>
 void HelicalOperator<Real>::filter(std::span<Real> rows) const {
-  const auto scale = static_cast<Real>(kCmInMm * std::abs(geometry_.angle_step) / rebinning_.spacing());
   const std::size_t n = rebinning_.columns();
-  auto pair = filter_.rows();
-  for (std::size_t c = 0; c < rows.size() / n; c += geometry_.rows)
-    for (std::size_t r = 0; r < geometry_.rows; r += 2) {
-      const bool both = r + 1 < geometry_.rows;
-      Real *a = rows.data() + (c + r) * n, *b = both ? a + n : a;
-      for (std::size_t i = 0; i < n; ++i) pair.value[i] = {scale * a[i], both ? scale * b[i] : Real(0)};
-      filter_.filter(pair);
-      for (std::size_t i = 0; i < n; ++i) a[i] = pair.value[i].real();
-      for (std::size_t i = 0; both && i < n; ++i) b[i] = pair.value[i].imag();
+  const std::vector<Real> scale(n, static_cast<Real>(kCmInMm * std::abs(geometry_.angle_step) / rebinning_.spacing()));
+  std::vector<fbp::FilterRow<Real>> channel, list;
+  for (std::size_t c = 0; c < rows.size() / n; c += geometry_.rows) {
+    channel.clear();
+    for (std::size_t r = 0; r < geometry_.rows; ++r) {
+      Real* row = rows.data() + (c + r) * n;
+      channel.push_back({row, 1, scale.data(), row, 1, nullptr});
     }
+    fbp::push_pairs<Real>(channel, list);
+  }
+  typename fbp::RampFilter<Real>::Room room;
+  filter_.filter(list, room);
 }
 
 template <class Real>

@@ -122,10 +122,7 @@ void HelicalReconstruction<Real>::add(const Params&, State& state, const In& x) 
 
 template <class Real>
 void HelicalReconstruction<Real>::end(const Params&, State& state, const std::function<void(Out)>& emit) const {
-  const std::size_t views = state.op->geometry().views;
-  if (state.views != views)
-    throw DataError("expected " + std::to_string(views) + " views, got " + std::to_string(state.views) +
-                    "; the scan ended early or the header's number of views is wrong");
+  fbp::check_views(state.op->geometry(), state.views);
   backproject<Real>(state, static_cast<std::size_t>(state.op->rebinning().last() + 1 - state.next));
   const ImageGrid& grid = state.op->grid();
   for (std::size_t first = 0; first < grid.nz; first += kSlices) {
@@ -144,10 +141,7 @@ typename HelicalReconstruction<Real>::Out HelicalReconstruction<Real>::preview(c
   picture.grid = grid;
   picture.channels = state.channels;
   if (state.views == 0) return picture;
-  const auto slices = state.op->slices(state.image, 0, grid.nz);
-  picture.value = Array<Real, 4>({state.image.channels, grid.nz, grid.ny, grid.nx});
-  for (std::size_t c = 0; c < state.image.channels; ++c)
-    for (std::size_t z = 0; z < grid.nz; ++z) std::ranges::copy(slices[z].block(c), picture.value.block(c, z).begin());
+  picture.value = fbp::stacked(state.op->slices(state.image, 0, grid.nz));
   return picture;
 }
 
@@ -158,12 +152,8 @@ typename HelicalReconstruction<Real>::Cotangent HelicalReconstruction<Real>::adj
   auto image = std::make_shared<helical::Volume<Real>>();
   for (const auto& bar : y_bars) {
     if (!bar || bar->value.empty()) continue;
-    const auto& shape = bar->value.shape();
-    if (image->channels == 0) *image = op->zero_volume(shape[0]);
-    if (shape[0] != image->channels || shape[2] != op->grid().ny || shape[3] != op->grid().nx ||
-        bar->slice + shape[1] > op->grid().nz)
-      throw DataError("a cotangent of shape " + fbp::shape_text(shape) + " for slice " + std::to_string(bar->slice) +
-                      " is not that of an image it gave");
+    if (image->channels == 0) *image = op->zero_volume(bar->value.extent(0));
+    fbp::check_cotangent(*bar, image->channels, op->grid());
     op->set_slices(bar->value, bar->slice, *image);
   }
   if (image->channels == 0) return nullptr;
