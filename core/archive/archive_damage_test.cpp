@@ -13,6 +13,8 @@ namespace {
 
 using test::Folder;
 
+const bool kNothingAtExit = (leave_damaged_files_at_exit(), true);
+
 // HDF5 forgets some of its own memory when it gives up on a damaged file.
 struct LeaksAllowed {
 #ifdef __SANITIZE_ADDRESS__

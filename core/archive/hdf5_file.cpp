@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/archive/archive.h"
 #include "core/array.h"
 
 namespace counterflow::hdf5 {
@@ -35,10 +36,6 @@ Handle create_dataset(const Handle& file, const std::string& path, hid_t type, h
   return Handle(checked(H5Dcreate2(file.get(), path.c_str(), type, space, links.get(), H5P_DEFAULT, H5P_DEFAULT),
                         path + " cannot be made"));
 }
-
-// HDF5 would close at exit what it could not close of damaged files, and print or crash where it cannot again. Handles close all
-// that matters. Works before HDF5's first call only, and tells nothing but that.
-void not_at_exit() { static_cast<void>(H5dont_atexit()); }
 
 // Sign, exponent and mantissa of a number lie within it.
 template <class Require>
@@ -112,7 +109,6 @@ void Handle::reset() {
 }
 
 Quiet::Quiet() {
-  not_at_exit();
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
@@ -124,7 +120,6 @@ hid_t checked(hid_t id, const std::string& what) {
 }
 
 Handle open_to_read(const std::filesystem::path& file) {
-  not_at_exit();
   if (!std::filesystem::exists(file)) throw ArchiveError(file.string() + ": there is no such file");
   if (!std::filesystem::is_regular_file(file)) throw ArchiveError(file.string() + ": expected an HDF5 file, got something else");
   const Handle access(H5Pcreate(H5P_FILE_ACCESS));
@@ -134,7 +129,6 @@ Handle open_to_read(const std::filesystem::path& file) {
 }
 
 Handle create(const std::filesystem::path& file) {
-  not_at_exit();
   return Handle(checked(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), file.string() + ": cannot be written"));
 }
 
@@ -216,3 +210,9 @@ void write_text(const Handle& file, const std::string& path, const std::string& 
 }
 
 }  // namespace counterflow::hdf5
+
+namespace counterflow {
+
+void leave_damaged_files_at_exit() { static_cast<void>(H5dont_atexit()); }
+
+}  // namespace counterflow

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/archive/archive.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "pipelines/counterflow/verbs.h"
@@ -277,6 +278,7 @@ int act(Command& c) {
 }
 
 int command(int argc, char** argv) {
+  leave_damaged_files_at_exit();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a write error, told as one
   Command c;
   build(c);
