@@ -89,7 +89,7 @@ class BiasAdjoint {
     for (std::size_t e = 0; e < system_.full.energies; ++e) {
       const Real* mu = system_.full.attenuation + e * M;
       V sum = {}, square = {};
-      for (std::size_t b = 0; b < system_.bins; ++b) sum += system_.full.weight[e * system_.bins + b] * coefficient[b];
+      for (std::size_t b = 0; b < system_.bins; ++b) sum += weight_of(system_.full, system_.bins, rays_, e, b) * coefficient[b];
       for (std::size_t i = 0; i < M; ++i)
         for (std::size_t j = 0; j < M; ++j) square += mu[i] * mu[j] * bias_.inverse[pair<M>(i, j)];
       sum *= square * x_.transmitted[e];
@@ -129,7 +129,7 @@ class Adjoint {
     if (settings_.bias_correction) through_bias(n, dead | held, bar, c);
     Factor<Real, M>(matrix).solve(bar, v);
     through_optimum(dead, v, at, data.rays, c, out);
-    if (out.threshold_bar) add_thresholds(dead, c, out.threshold_bar);
+    if (out.threshold_bar || out.shift_bar) through_thresholds(dead, c, at, data.rays, out);
   }
 
  private:
@@ -137,19 +137,24 @@ class Adjoint {
 
   // Whether `a` is an optimum, and the Hessian that holds there, with ridge (`held`) or without.
   I stationary(const V* a, const Normal<Real, M>& n, V* matrix, I& held) const {
-    V ridges[M];
-    for (std::size_t m = 0; m < M; ++m) ridges[m] = all<Real>(ridge<Real>(system_.unit[m]));
-    Normal<Real, M> plain = n, ridged = n;
-    add_ridge<Real, M>(ridged, ridges, a);
-    for (std::size_t m = 0; m < M; ++m) {
-      fix<Real, M>(plain, m, clamped(a[m]));
-      fix<Real, M>(ridged, m, clamped(a[m]));
-    }
     const V near2 = static_cast<Real>(kStationary * kStationary) * shortest2<Real>(settings_.tolerance, n.counts);
-    const Step<Real, M> free = step<Real, M>(plain), kept = step<Real, M>(ridged);
-    const I by_plain = free.newton & (free.length2 < near2);
-    held = ~by_plain & kept.newton & (kept.length2 < near2);
-    for (std::size_t k = 0; k < kPairs<M>; ++k) matrix[k] = held ? ridged.hessian[k] : plain.hessian[k];
+    const auto arrived = [&](Normal<Real, M> reduced, I where) {
+      for (std::size_t m = 0; m < M; ++m) fix<Real, M>(reduced, m, clamped(a[m]));
+      const Step<Real, M> s = step<Real, M>(reduced);
+      const I there = where & s.newton & (s.length2 < near2);
+      for (std::size_t k = 0; k < kPairs<M>; ++k) matrix[k] = there ? reduced.hessian[k] : matrix[k];
+      return there;
+    };
+    for (std::size_t k = 0; k < kPairs<M>; ++k) matrix[k] = V{};
+    const I by_plain = arrived(n, ~I{});
+    held = I{};
+    if (any(~by_plain)) {
+      V ridges[M];
+      for (std::size_t m = 0; m < M; ++m) ridges[m] = all<Real>(ridge<Real>(system_.unit[m]));
+      Normal<Real, M> ridged = n;
+      add_ridge<Real, M>(ridged, ridges, a);
+      held = arrived(ridged, ~by_plain);
+    }
     for (std::size_t m = 0; m < M; ++m)
       for (std::size_t j = m; j < M; ++j)
         matrix[pair<M>(m, j)] = by_plain | held ? matrix[pair<M>(m, j)] : all<Real>(m == j ? 1 : 0);
@@ -186,35 +191,57 @@ class Adjoint {
     }
   }
 
-  // dw_k/dT_k = -edge_k, dw_{k-1}/dT_k = +edge_k; the air scan's total in the denominator likewise where its thresholds moved.
-  void add_thresholds(I dead, const SumCotangents<Real, M>& c, double* bar) const {
+  // sum_E edge_k t, its slopes, sum_E edge_k t mu^T F^-1 mu, and sum_E edge_k behind the known attenuators alone.
+  struct Edges {
+    V value[kMaxBins + 1], slope[kMaxBins + 1][M], square[kMaxBins + 1] = {}, air[kMaxBins + 1] = {};
+  };
+  void shared_edges(const V* inverse, Edges& edges) const {
+    const RaySpectra<Real>& s = system_.full;
     const std::size_t thresholds = system_.thresholds;
-    V value[kMaxBins + 1], slope[kMaxBins + 1][M], square[kMaxBins + 1] = {};
-    sum_all<Real, M>(system_.full, system_.edge, thresholds, x_.transmitted, value, slope);
-    if (settings_.bias_correction) sum_squares(c.inverse, square);
-    V air[kMaxBins], air_edge[kMaxBins + 1];
-    if (system_.edge_total) at_air_scan(air, air_edge);
-    for (std::size_t k = 0; k < thresholds; ++k) {
+    sum_all<Real, M>(s, system_.edge, thresholds, x_.transmitted, edges.value, edges.slope);
+    if (settings_.bias_correction)
+      sum_squares(inverse, edges.square, [&](std::size_t k, std::size_t e) { return system_.edge[e * thresholds + k]; });
+    if (!system_.edge_total) return;
+    for (std::size_t k = 0; k < thresholds; ++k) edges.air[k] = all<Real>(system_.edge_total[k]);
+    if (s.known > 0) BehindKnown<Real, M>(s, rays_).sum(s, system_.edge, thresholds, edges.air);
+  }
+  // Of rays with thresholds of their own: edge_k = -d d_k/d shift_k.
+  void own_edges(const V* inverse, Edges& edges) const {
+    const RaySpectra<Real>& s = system_.full;
+    V power[kMaxBins][kMovePowers], slope[kMaxBins][M];
+    for (std::size_t k = 0; k < system_.thresholds; ++k)
+      for (std::size_t n = 0; n < kMovePowers; ++n)
+        power[k][n] = -static_cast<Real>(n + 1) / system_.largest_shift * (n > 0 ? rays_.power[k][n - 1] : all<Real>(1));
+    sum_moved<Real, M>(s, system_.thresholds, power, x_.transmitted, edges.value, edges.slope);
+    if (settings_.bias_correction)
+      sum_squares(inverse, edges.square, [&](std::size_t k, std::size_t e) { return moved(s, k, e, power[k]); });
+    if (system_.edge_total)
+      sum_moved<Real, M>(s, system_.thresholds, power, BehindKnown<Real, M>(s, rays_).transmitted, edges.air, slope);
+  }
+
+  // dw_k/dT_k = -edge_k, dw_{k-1}/dT_k = +edge_k; the air scan's total in the denominator likewise where its thresholds moved.
+  void through_thresholds(I dead, const SumCotangents<Real, M>& c, std::size_t at, std::size_t rays,
+                          const RayCotangents<Real>& out) const {
+    Edges edges;
+    const bool own = system_.full.move != nullptr;
+    own ? own_edges(c.inverse, edges) : shared_edges(c.inverse, edges);
+    V air[kMaxBins];
+    if (system_.edge_total) at_air_scan<Real, M>(system_, rays_, air);
+    for (std::size_t k = 0; k < system_.thresholds; ++k) {
       V sum = {};
       for (std::size_t b = k == 0 ? 0 : k - 1; b <= k && b < system_.bins; ++b) {
-        const Real sign = b == k ? -system_.per_total[b] : system_.per_total[b];
-        V term = c.value[b] * value[k] + c.curvature[b] * square[k];
-        for (std::size_t m = 0; m < M; ++m) term -= c.slope[b][m] * slope[k][m];
+        const Real scale = own ? 1 : system_.per_total[b];
+        V term = c.value[b] * edges.value[k] + c.curvature[b] * edges.square[k];
+        for (std::size_t m = 0; m < M; ++m) term -= c.slope[b][m] * edges.slope[k][m];
         term *= rays_.open[b];
-        if (system_.edge_total) term -= air_edge[k] / air[b] * by_scale(c, b);
-        sum += sign * term;
+        if (system_.edge_total) term -= edges.air[k] / air[b] * by_scale(c, b);
+        sum += (b == k ? -scale : scale) * term;
       }
       sum = dead ? all<Real>(0) : sum;
-      for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) bar[k] += static_cast<double>(sum[i]);
+      if (out.shift_bar) store(out.shift_bar + k * rays + at, sum);
+      for (std::size_t i = 0; out.threshold_bar && i < Lanes<Real>::kCount; ++i)
+        out.threshold_bar[k] += static_cast<double>(sum[i]);
     }
-  }
-  // P_b and sum_E edge_k behind the known attenuators alone.
-  void at_air_scan(V* air, V* edge) const {
-    for (std::size_t b = 0; b < system_.bins; ++b) air[b] = all<Real>(1);
-    for (std::size_t k = 0; k < system_.thresholds; ++k) edge[k] = all<Real>(system_.edge_total[k]);
-    if (system_.full.known == 0) return;
-    sum_behind_known<Real, M>(system_.full, rays_, system_.air_weight, system_.bins, air);
-    sum_behind_known<Real, M>(system_.full, rays_, system_.edge, system_.thresholds, edge);
   }
   // Cotangent of ln(open_b).
   V by_scale(const SumCotangents<Real, M>& c, std::size_t b) const {
@@ -222,15 +249,14 @@ class Adjoint {
     for (std::size_t m = 0; m < M; ++m) sum += c.slope[b][m] * x_.slope[b][m];
     return sum;
   }
-  // sum_E edge_k t mu^T F^-1 mu
-  void sum_squares(const V* inverse, V* out) const {
+  void sum_squares(const V* inverse, V* out, auto&& edge) const {
     for (std::size_t e = 0; e < system_.full.energies; ++e) {
       const Real* mu = system_.full.attenuation + e * M;
       V square = {};
       for (std::size_t i = 0; i < M; ++i)
         for (std::size_t j = 0; j < M; ++j) square += mu[i] * mu[j] * inverse[pair<M>(i, j)];
       square *= x_.transmitted[e];
-      for (std::size_t k = 0; k < system_.thresholds; ++k) out[k] += system_.edge[e * system_.thresholds + k] * square;
+      for (std::size_t k = 0; k < system_.thresholds; ++k) out[k] += edge(k, e) * square;
     }
   }
 

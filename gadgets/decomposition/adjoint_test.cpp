@@ -66,6 +66,17 @@ std::vector<Case> cases() {
     out.push_back({n + "threshold shifts", full, {}});
     out.push_back({n + "threshold shifts by row", rows, {}});
     out.push_back({n + "threshold shifts in the air scan too", air, {{"air_thresholds", "shifted"}}});
+    const Scenario own = changed(full, [](Scenario& s) { s.shift_rows = 0, s.own_shifts = true; });
+    const Scenario own_air = changed(own, [](Scenario& s) { s.air_moves = true; });
+    const Scenario own_weak = changed(own_air, [](Scenario& s) { s.total /= 20; });
+    out.push_back({n + "thresholds of each pixel", own, {}});
+    out.push_back({n + "thresholds of each pixel in the air scan too", own_air, {{"air_thresholds", "shifted"}}});
+    out.push_back({n + "thresholds of each pixel, bias correction",
+                   own_weak,
+                   {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
+    out.push_back({n + "quadrature", full, {{"quadrature", "40"}}});
+    out.push_back({n + "quadrature, shifts in the air scan too", air, {{"quadrature", "40"}, {"air_thresholds", "shifted"}}});
+    out.push_back({n + "quadrature, thresholds of each pixel", own, {{"quadrature", "40"}}});
     out.push_back({n + "bounds", negative, {{"non_negative", "true"}}});
     out.push_back({n + "bias correction", weak, {{"bias_correction", "cox-snell"}}});
     out.push_back({n + "bias correction, shifts in the air scan too",
@@ -160,7 +171,9 @@ struct AirForgotten : Gadget {
   In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
     const Gadget still = testing::gadget_with<Gadget>({{"tolerance", "1e-9"}});
     In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
-    x_bar.threshold_shift = still.adjoint(p, state, x, still.forward(p, state, x), y_bar, p_bar).threshold_shift;
+    State others = state;
+    others.last = std::make_shared<LastParts>();
+    x_bar.threshold_shift = still.adjoint(p, others, x, still.forward(p, others, x), y_bar, p_bar).threshold_shift;
     return x_bar;
   }
 };
@@ -187,6 +200,33 @@ TEST(MaximumLikelihoodAdjoint, wrong_ones_show) {
     EXPECT_GT(error_of<FisherForHessian>(c, 5).value, 1e-6);
     EXPECT_GT(error_of<Scaled>(c, 5).value, 1e-6);
     EXPECT_GT(error_of<Swapped>(c, 5).value, 1e-6);
+  }
+}
+
+// Wrong cotangents of thresholds: of the neighbour threshold, and those of the nominal spectra.
+struct ThresholdsSwapped : Gadget {
+  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
+    In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
+    std::ranges::swap_ranges(x_bar.threshold_shift.block(1), x_bar.threshold_shift.block(2));
+    return x_bar;
+  }
+};
+struct ThresholdsNominal : Gadget {
+  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
+    In nominal = x, x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
+    for (double& s : nominal.threshold_shift) s *= 0.99;
+    const Out at = Gadget::forward(p, state, nominal);
+    x_bar.threshold_shift = Gadget::adjoint(p, state, nominal, at, y_bar, p_bar).threshold_shift;
+    return x_bar;
+  }
+};
+
+TEST(MaximumLikelihoodAdjoint, wrong_ones_of_the_thresholds_of_each_pixel_show) {
+  for (const Scenario& base : {kTwo, kThree}) {
+    const Case c{"", changed(base, [](Scenario& s) { s.scatter = 0.15, s.own_shifts = true; }), {}};
+    EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
+    EXPECT_GT(error_of<ThresholdsSwapped>(c, 5).value, 1e-6);
+    EXPECT_GT(error_of<ThresholdsNominal>(c, 5).value, 1e-6);
   }
 }
 

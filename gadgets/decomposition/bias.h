@@ -13,7 +13,7 @@ void curvatures(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real
   for (std::size_t b = 0; b < bins; ++b) {
     Vector<Real> h[kPairs<M>] = {};
     for (std::size_t e = 0; e < s.energies; ++e) {
-      const Vector<Real> q = s.weight[e * bins + b] * transmitted[e];
+      const Vector<Real> q = weight_of(s, bins, rays, e, b) * transmitted[e];
       for (std::size_t i = 0; i < M; ++i) {
         const Vector<Real> u = s.attenuation[e * M + i] * q;
         for (std::size_t j = i; j < M; ++j) h[pair<M>(i, j)] += s.attenuation[e * M + j] * u;

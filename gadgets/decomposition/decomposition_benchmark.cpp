@@ -1,5 +1,8 @@
 // Rays a second of the decomposition and of its adjoint, on one core, beside the multiply-add peak of the same run.
-// Noisy rays behind 0-40 g/cm^2 of water and the other materials, 1e6 or 1e5 open-beam counts (all bins), 100 energies, float.
+// Noisy rays behind 0-40 g/cm^2 of water and other materials, float, cold start to 1e-4 sigma. Names tell what differs from
+// 1e6 open-beam counts (all bins), thresholds shared by all rays, all energies:
+//   decomposition[_double|_adjoint]/materials:2/bins:8/energies:100[/counts:100000][/thresholds:shared|pixel][/quadrature:32]
+// of_peak: the multiply-adds of the steps on the full spectra over the peak; that of the start is not counted as work.
 #include <benchmark/benchmark.h>
 
 #include "core/kernel.h"
@@ -10,82 +13,112 @@
 namespace counterflow {
 namespace {
 
+using benchmark::Counter;
 using testing::Rays;
 using testing::Scene;
 
-// Multiply-adds of one ray-step: exponent, exp2, sums, curvature.
-double multiply_adds(std::size_t materials, std::size_t bins, std::size_t energies) {
-  const std::size_t pairs = materials * (materials + 1) / 2;
-  return static_cast<double>(energies * (materials + 5 + bins * (materials + 1) + bins + pairs));
+struct Case {
+  std::size_t materials = 2, bins = 8, energies = 100;
+  double counts = 1e6;
+  bool own_thresholds = false, threshold_cotangents = false;
+  std::size_t quadrature = 0;
+
+  std::string name(const std::string& kind) const {
+    std::string text = kind + "/materials:" + std::to_string(materials) + "/bins:" + std::to_string(bins) +
+                       "/energies:" + std::to_string(energies);
+    if (counts != 1e6) text += "/counts:" + std::to_string(static_cast<long>(counts));
+    if (own_thresholds) text += "/thresholds:pixel";
+    else if (threshold_cotangents) text += "/thresholds:shared";
+    if (quadrature > 0) text += "/quadrature:" + std::to_string(quadrature);
+    return text;
+  }
+};
+
+// Multiply-adds of one ray-step: exponent, exp2, sums, curvature; with thresholds of its own their spectra and sums besides.
+double multiply_adds(const Case& c) {
+  const std::size_t pairs = c.materials * (c.materials + 1) / 2, energies = c.quadrature > 0 ? c.quadrature : c.energies;
+  const std::size_t own = c.own_thresholds ? c.bins * (2 * kMovePowers + c.materials + 1) : 0;
+  return static_cast<double>(energies * (c.materials + 5 + c.bins * (c.materials + 1) + c.bins + pairs + own));
 }
 
 template <class Real>
 struct Fixture {
+  Case c;
   Scene scene;
   BinWeights weights = scene.weights();
-  RayTables<Real> tables{plan_rays(scene.attenuation, weights), weights, weights, false};
+  RayPlan plan = plan_rays(scene.attenuation, weights, {}, c.quadrature);
+  RayTables<Real> tables;
   std::mt19937_64 random{1};
   Rays<Real> rays;
   RaySettings<Real> settings;
+  std::vector<Real> shift;
 
-  explicit Fixture(const benchmark::State& state)
-      : scene(state.range(0) == 2 ? std::vector<std::string>{"water", "iodine"}
-                                  : std::vector<std::string>{"water", "calcium", "iodine"},
-              static_cast<std::size_t>(state.range(1))),
-        rays(scene, 1 << 13, static_cast<double>(state.range(2)), std::vector<double>(scene.materials(), 0.),
-             state.range(0) == 2 ? std::vector<double>{40, 0.1} : std::vector<double>{40, 1, 0.1}, true, 0, random) {
+  explicit Fixture(const Case& given)
+      : c(given),
+        scene(c.materials == 2 ? std::vector<std::string>{"water", "iodine"}
+                               : std::vector<std::string>{"water", "calcium", "iodine"},
+              c.bins, 100. / static_cast<double>(c.energies)),
+        tables(c.own_thresholds ? own_tables() : RayTables<Real>(plan, weights, weights, false)),
+        rays(scene, 1 << 13, c.counts, std::vector<double>(c.materials, 0.),
+             c.materials == 2 ? std::vector<double>{40, 0.1} : std::vector<double>{40, 1, 0.1}, true, 0, random),
+        shift(c.own_thresholds ? c.bins * rays.count : 0) {
     settings.tolerance = static_cast<Real>(1e-4);
     settings.iterations = 50;
+    for (Real& s : shift) s = static_cast<Real>(std::uniform_real_distribution<>(-1, 1)(random));
   }
-  void solve(RaySolution<Real>& solution) {
+  RayData<Real> data() const {
+    auto d = rays.data();
+    d.shift = shift.empty() ? nullptr : shift.data();
+    return d;
+  }
+  RaySolution<Real> solve() {
+    RaySolution<Real> solution{rays.density.data(), nullptr, rays.fate.data(), 0};
+    std::ranges::fill(rays.fate, kSolved);
     using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
-    choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), settings,
-                                                                                               rays.data(), solution);
+    choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), settings, data(),
+                                                                                               solution);
+    return solution;
   }
   double count() const { return static_cast<double>(rays.count); }
+
+ private:
+  RayTables<Real> own_tables() const {
+    const auto at = [&](double s) { return scene.weights(std::vector<double>(c.bins, s)); };
+    return {plan, weights, plan_moves(plan, 2, at), false};
+  }
 };
 
 template <class Real>
-void forward(benchmark::State& state) {
-  Fixture<Real> f(state);
+void forward(benchmark::State& state, const Case& c) {
+  Fixture<Real> f(c);
   std::uint64_t steps = 0;
-  for (auto _ : state) {
-    RaySolution<Real> solution{f.rays.density.data(), nullptr, f.rays.fate.data(), 0};
-    std::fill(f.rays.fate.begin(), f.rays.fate.end(), kSolved);
-    f.solve(solution);
-    steps = solution.steps;
-  }
-  const double rounds = static_cast<double>(state.iterations()), per_ray = static_cast<double>(steps) / f.count();
-  using benchmark::Counter;
-  state.counters["rays/s"] = Counter(rounds * f.count(), Counter::kIsRate);
-  state.counters["steps"] = per_ray;
-  state.counters["s/ray-step"] = Counter(rounds * static_cast<double>(steps), Counter::kIsRate | Counter::kInvert);
-  const double work =
-      rounds * static_cast<double>(steps) * multiply_adds(f.scene.materials(), f.scene.bins(), f.scene.energies.size());
-  state.counters["of_peak"] = Counter(work / testing::multiply_add_peak(), Counter::kIsRate);
-  state.counters["not_solved"] = f.count() - static_cast<double>(std::count(f.rays.fate.begin(), f.rays.fate.end(), kSolved));
+  for (auto _ : state) steps = f.solve().steps;
+  const double rounds = static_cast<double>(state.iterations());
+  state.counters["rays_per_second"] = Counter(rounds * f.count(), Counter::kIsRate);
+  state.counters["steps"] = static_cast<double>(steps) / f.count();
+  state.counters["of_peak"] =
+      Counter(rounds * static_cast<double>(steps) * multiply_adds(c) / testing::multiply_add_peak(), Counter::kIsRate);
+  state.counters["not_solved"] = f.count() - static_cast<double>(std::ranges::count(f.rays.fate, kSolved));
 }
 
-template <class Real>
-void adjoint(benchmark::State& state) {
-  Fixture<Real> f(state);
-  RaySolution<Real> solution{f.rays.density.data(), nullptr, f.rays.fate.data(), 0};
-  f.solve(solution);
-  std::vector<Real> bar(f.rays.density.size(), 1), counts_bar(f.rays.counts.size()), background_bar(f.rays.counts.size());
-  std::vector<double> threshold_bar(f.scene.bins());
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
-                 const RayCotangents<Real>&);
+void adjoint(benchmark::State& state, const Case& c) {
+  Fixture<float> f(c);
+  const RaySolution<float> solution = f.solve();
+  std::vector<float> bar(f.rays.density.size(), 1), counts_bar(f.rays.counts.size()), background_bar(f.rays.counts.size());
+  std::vector<float> shift_bar(f.rays.counts.size());
+  std::vector<double> threshold_bar(c.bins);
+  using F = void(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>&,
+                 const RayCotangents<float>&);
   auto* kernel = choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays);
-  const bool thresholds = state.range(3) != 0;
   for (auto _ : state)
-    kernel(f.tables.system(), f.settings, f.rays.data(), solution,
-           {bar.data(), counts_bar.data(), background_bar.data(), thresholds ? threshold_bar.data() : nullptr});
-  state.counters["rays/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * f.count(), benchmark::Counter::kIsRate);
+    kernel(f.tables.system(), f.settings, f.data(), solution,
+           {bar.data(), counts_bar.data(), background_bar.data(), c.threshold_cotangents ? threshold_bar.data() : nullptr,
+            c.own_thresholds ? shift_bar.data() : nullptr});
+  state.counters["rays_per_second"] = Counter(static_cast<double>(state.iterations()) * f.count(), Counter::kIsRate);
 }
 
 // The whole gadget on a view of 16 rows and 512 columns, 8 bins: what gathering adds; with shifts, spectra of 32 modules too.
-void whole_view(benchmark::State& state) {
-  const bool shifts = state.range(0) != 0;
+void gadget(benchmark::State& state, bool shifts) {
   const testing::SmallScan scan = testing::small_scan({.bins = 8, .total = 1e6, .shift_rows = shifts ? 1U : 0U}, 1, 16, 512, 32);
   const auto x = testing::converted<float>(scan.x);
   const MaximumLikelihood<float> gadget;
@@ -94,23 +127,38 @@ void whole_view(benchmark::State& state) {
     auto y = gadget.forward({}, begun, x);
     benchmark::DoNotOptimize(y.areal_density.data());
   }
-  state.counters["rays/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * 16 * 512, benchmark::Counter::kIsRate);
+  state.counters["rays_per_second"] = Counter(static_cast<double>(state.iterations()) * 16 * 512, Counter::kIsRate);
 }
 
-void forward_cases(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"materials", "bins", "counts"});
-  for (std::int64_t counts : {1000000, 100000})
-    for (auto [materials, bins] : {std::pair{2, 8}, {2, 5}, {3, 8}}) b->Args({materials, bins, counts});
+void add_forward(const Case& c) {
+  benchmark::RegisterBenchmark(c.name("decomposition").c_str(), [c](benchmark::State& s) { forward<float>(s, c); });
 }
-void adjoint_cases(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"materials", "bins", "counts", "thresholds"});
-  for (auto [materials, bins] : {std::pair{2, 8}, {2, 5}, {3, 8}})
-    for (std::int64_t thresholds : {0, 1}) b->Args({materials, bins, 1000000, thresholds});
+void add_adjoint(const Case& c) {
+  benchmark::RegisterBenchmark(c.name("decomposition_adjoint").c_str(), [c](benchmark::State& s) { adjoint(s, c); });
 }
-BENCHMARK(whole_view)->ArgName("shifts")->Arg(0)->Arg(1);
-BENCHMARK(forward<float>)->Apply(forward_cases);
-BENCHMARK(forward<double>)->Apply(forward_cases);
-BENCHMARK(adjoint<float>)->Apply(adjoint_cases);
+
+const bool registered = [] {
+  for (std::size_t materials : {2, 3}) {
+    for (std::size_t bins = materials; bins <= 8; ++bins)
+      if (bins == 5 || bins == 8 || materials == 2) add_forward({.materials = materials, .bins = bins});
+    for (std::size_t energies : {32, 64, 200}) add_forward({.materials = materials, .energies = energies});
+    for (double counts : {1e4, 1e5, 1e7}) add_forward({.materials = materials, .counts = counts});
+    add_forward({.materials = materials, .own_thresholds = true});
+    add_forward({.materials = materials, .counts = 1e5, .own_thresholds = true});
+    for (std::size_t nodes : {32, 40}) add_forward({.materials = materials, .quadrature = nodes});
+    const Case real{.materials = materials};
+    benchmark::RegisterBenchmark(real.name("decomposition_double").c_str(),
+                                 [real](benchmark::State& s) { forward<double>(s, real); });
+    add_adjoint({.materials = materials});
+    add_adjoint({.materials = materials, .threshold_cotangents = true});
+    add_adjoint({.materials = materials, .own_thresholds = true});
+    add_adjoint({.materials = materials, .quadrature = 32});
+  }
+  add_adjoint({.bins = 5});
+  benchmark::RegisterBenchmark("decomposition_gadget/bins:8", [](benchmark::State& s) { gadget(s, false); });
+  benchmark::RegisterBenchmark("decomposition_gadget/bins:8/thresholds:module", [](benchmark::State& s) { gadget(s, true); });
+  return true;
+}();
 
 }  // namespace
 }  // namespace counterflow

@@ -11,7 +11,7 @@ namespace {
 using Matrix = Eigen::MatrixXd;
 constexpr std::size_t kRays = 384;
 constexpr double kThinnest = 1e-4;  // of the range
-constexpr double kSmooth = 1e-7;   // error of counts that is worth a share twice as large
+constexpr double kSmooth = 1e-7;    // error of counts that is worth a share twice as large
 constexpr double kDark = 1e-6;      // of the open beam: fewer counts need not be right relative to themselves
 
 Eigen::Index index(std::size_t i) { return static_cast<Eigen::Index>(i); }
@@ -96,8 +96,8 @@ Matrix shares(const Transmissions& t, const std::vector<std::size_t>& node, cons
 Array<double, 2> EnergyNodes::weights(const Array<double, 2>& spectra) const {
   Array<double, 2> out({spectra.extent(0), energy.size()});
   for (std::size_t c = 0; c < spectra.extent(0); ++c)
-    for (std::size_t j = 0; j < energy.size(); ++j)
-      for (std::size_t e = 0; e < spectra.extent(1); ++e) out(c, j) += share(j, e) * spectra(c, e);
+    for (std::size_t e = 0; e < spectra.extent(1); ++e)
+      for (std::size_t j = 0; j < energy.size(); ++j) out(c, j) += share(e, j) * spectra(c, e);
   return out;
 }
 
@@ -113,9 +113,9 @@ EnergyNodes choose_nodes(const Array<double, 2>& attenuation, const Array<double
   const Transmissions t(attenuation, weight, lattice(range, 0.5));
   EnergyNodes nodes{greedy(t, weight, std::min(count, attenuation.extent(1))), {}};
   const Matrix share = shares(t, nodes.energy, weight);
-  nodes.share = Array<double, 2>({nodes.energy.size(), attenuation.extent(1)});
-  for (std::size_t j = 0; j < nodes.share.extent(0); ++j)
-    for (std::size_t e = 0; e < nodes.share.extent(1); ++e) nodes.share(j, e) = share(index(j), index(e));
+  nodes.share = Array<double, 2>({attenuation.extent(1), nodes.energy.size()});
+  for (std::size_t e = 0; e < nodes.share.extent(0); ++e)
+    for (std::size_t j = 0; j < nodes.share.extent(1); ++j) nodes.share(e, j) = share(index(j), index(e));
   return nodes;
 }
 
@@ -137,6 +137,17 @@ NodeError node_error(const EnergyNodes& nodes, const Array<double, 2>& attenuati
     worst.sigmas = std::max(worst.sigmas, std::sqrt(pull.dot(fisher.ldlt().solve(pull))));
   }
   return worst;
+}
+
+Array<double, 2> largest_part(const Array<double, 2>& spectra, const Array<double, 2>& attenuation,
+                              const Array<double, 2>& weight, const RayRange& range) {
+  const Transmissions t(attenuation, weight, lattice(range, 0.125));
+  const Matrix part = t.through * map(spectra).transpose();
+  Array<double, 2> out({spectra.extent(0), weight.extent(0)});
+  for (std::size_t s = 0; s < out.extent(0); ++s)
+    for (std::size_t b = 0; b < out.extent(1); ++b)
+      out(s, b) = part.col(index(s)).cwiseQuotient(t.measure.col(index(b))).cwiseAbs().maxCoeff();
+  return out;
 }
 
 }  // namespace counterflow

@@ -15,7 +15,7 @@ namespace counterflow {
 
 struct EnergyNodes {
   std::vector<std::size_t> energy;  // [node] ascending
-  Array<double, 2> share;           // [node, energy]
+  Array<double, 2> share;           // [energy, node]
 
   Array<double, 2> weights(const Array<double, 2>& spectra) const;     // [channel, energy] to [channel, node]: sums
   Array<double, 2> values(const Array<double, 2>& attenuation) const;  // [row, energy] to [row, node]: picked
@@ -26,8 +26,8 @@ struct RayRange {
   std::vector<double> least, most;  // [row] g/cm^2
 };
 
-// Nodes for the spectra [bin, energy] of all bins, each of sum 1, greedily: each is the energy that the ones before describe worst.
-// Rows of `attenuation` [row, energy]: materials, and known attenuators after them.
+// Nodes for the spectra [bin, energy] of all bins, each of sum 1, greedily: each is the energy that the ones before describe
+// worst. Rows of `attenuation` [row, energy]: materials, and known attenuators after them.
 EnergyNodes choose_nodes(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const RayRange& range,
                          std::size_t count);
 
@@ -38,5 +38,9 @@ struct NodeError {
 // Over rays between those that choose_nodes() used. `materials`: rows that are sought.
 NodeError node_error(const EnergyNodes& nodes, const Array<double, 2>& attenuation, std::size_t materials,
                      const Array<double, 2>& weight, const RayRange& range);
+
+// [spectrum, bin] the largest that |sum_E spectrum(E) t(E)| comes to, relative to what the bin counts, over rays of the range.
+Array<double, 2> largest_part(const Array<double, 2>& spectra, const Array<double, 2>& attenuation,
+                              const Array<double, 2>& weight, const RayRange& range);
 
 }  // namespace counterflow

@@ -8,6 +8,8 @@
 namespace counterflow {
 namespace {
 
+constexpr double kMovesError = 1e-3;  // relative error of counts that thresholds of each pixel's own may make: 0.01 keV
+
 std::string text_of(const Array<std::size_t, 3>::Shape& shape) {
   return "[" + std::to_string(shape[0]) + "," + std::to_string(shape[1]) + "," + std::to_string(shape[2]) + "]";
 }
@@ -42,6 +44,15 @@ template <class Real>
 void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
   v("materials", materials_, {.text = "Two or three basis materials: elements, compounds, mixtures, ready names."});
   v("energy_step", energy_step_, {.unit = "keV", .text = "Width of the cells of the energy integral.", .min = 0.05, .max = 10});
+  v("quadrature", quadrature_,
+    {.unit = "1",
+     .text = "Energies that stand for all of them, chosen and weighted for the bins' spectra; 0 = all.",
+     .min = 0,
+     .max = static_cast<double>(kMaxEnergies)});
+  v("quadrature_error", quadrature_error_,
+    {.unit = "1", .text = "Relative error of counts that the quadrature may make.", .min = 1e-12, .max = 0.01});
+  v("largest_shift", largest_shift_,
+    {.unit = "keV", .text = "Largest threshold shift where each pixel has its own.", .min = 0.01, .max = 8});
   v("tolerance", tolerance_,
     {.unit = "sigma of the Cramer-Rao bound",
      .text = "The search stops after a Newton step shorter than this.",
@@ -107,10 +118,26 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
     if (!(nominal.total[b] > 0))
       throw ConfigError("MaximumLikelihood: bin " + std::to_string(b) +
                         " sees no photons; expected thresholds below the tube voltage");
-  s.plan = plan_rays(s.model->attenuation(), nominal, s.model->bowtie_attenuation());
+  std::array<double, kMaxKnown> most_known = {};
+  for (std::size_t k = 0; k < s.bowtie.extent(0) && k < kMaxKnown; ++k)
+    most_known[k] = static_cast<double>(*std::ranges::max_element(s.bowtie.block(k)));
+  s.plan = plan_rays(s.model->attenuation(), nominal, s.model->bowtie_attenuation(), unsigned_of(quadrature_), most_known);
+  if (quadrature_ > 0) s.quadrature = quadrature_error(s.plan, nominal);
+  if (s.quadrature.counts > quadrature_error_)
+    throw ConfigError("MaximumLikelihood: a quadrature of " + std::to_string(quadrature_) + " energies describes counts within " +
+                      number_text(s.quadrature.counts) + ", expected " + number_text(quadrature_error_) +
+                      "; raise quadrature, or quadrature_error");
   s.nominal = std::make_shared<const RayTables<Real>>(s.plan, nominal, nominal, false);
+  if (s.model->has_thresholds()) {
+    const ThresholdMoves moves = plan_moves(s.plan, own_shift(header.system), [&](double shift) {
+      return s.model->shifted(std::vector<double>(s.model->bins(), shift));
+    });
+    s.moves_error = moves.error;
+    s.own = std::make_shared<const RayTables<Real>>(s.plan, nominal, moves, air_thresholds_ == "shifted");
+  }
   s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
   s.tally = std::make_shared<Tally>();
+  s.last = std::make_shared<LastParts>();
   return s;
 }
 
@@ -125,6 +152,13 @@ Footprint MaximumLikelihood<Real>::footprint(const ScanHeader& header) const {
                                  : kMaxKnown * sizeof(Real) * checked_size(g.rows, g.columns) + energies * bins * sizeof(Real);
   return {.message = arrays * checked_size(g.rows, g.columns) * sizeof(Real),
           .state = energies * (sizeof(Real) * (2 * channels() + 2 * bins) + sizeof(double) * (channels() + 40 * bins)) + bowtie};
+}
+
+// The largest shift of pixels' own thresholds: short of where the last would pass an upper end that does not move.
+template <class Real>
+double MaximumLikelihood<Real>::own_shift(const SpectralSystem& system) const {
+  const auto& t = system.thresholds;
+  return t.size() > system.bins ? std::min(largest_shift_, 0.9 * (t.back() - t[t.size() - 2])) : largest_shift_;
 }
 
 template <class Real>
@@ -151,18 +185,75 @@ void MaximumLikelihood<Real>::check(const State& state, const In& x) const {
   if (x.threshold_shift.empty()) return;
   if (!state.model->has_thresholds())
     refuse(x.view, "it has threshold shifts, but the spectra come from a file and do not know their thresholds");
+  if (pixels_have_own_thresholds(state, x)) return check_own_thresholds(state, x);
   const std::size_t rows = x.threshold_shift.extent(1) == 1 ? 1 : g.rows;
-  require_shape(x.view, "threshold shift [threshold,row or 1,module]", x.threshold_shift.shape(),
+  require_shape(x.view, "threshold shift [threshold,row or 1,module (or row,column)]", x.threshold_shift.shape(),
                 {state.model->nominal().edge.extent(0), rows, state.header.modules});
   if (rows > 1 && sum_rows_ > 1)
     refuse(x.view, "each detector row has its own threshold shifts, so that rows cannot be summed exactly; set sum_rows to 1");
 }
 
 template <class Real>
-auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> std::vector<Part> {
+bool MaximumLikelihood<Real>::pixels_have_own_thresholds(const State& state, const In& x) const {
+  const ScanGeometry& g = state.header.geometry;
+  return x.threshold_shift.extent(1) == g.rows && x.threshold_shift.extent(2) == g.columns && g.columns != state.header.modules;
+}
+
+template <class Real>
+void MaximumLikelihood<Real>::check_own_thresholds(const State& state, const In& x) const {
+  const Array<Real, 3>& shift = x.threshold_shift;
+  if (shift.extent(0) != state.model->bins())
+    refuse(x.view, "expected a shift for each of " + std::to_string(state.model->bins()) + " thresholds, got " +
+                       std::to_string(shift.extent(0)));
+  if (sum_rows_ > 1 || sum_columns_ > 1)
+    refuse(x.view,
+           "each pixel has its own threshold shifts, so that pixels cannot be summed exactly; set sum_rows and sum_columns to 1");
+  if (state.moves_error > kMovesError)
+    refuse(x.view, "with shifts of up to " + number_text(largest_shift_) + " keV in each pixel counts are described within " +
+                       number_text(state.moves_error) + ", expected " + number_text(kMovesError) + "; lower largest_shift");
+  const double largest = own_shift(state.header.system);
+  const auto& nominal = state.header.system.thresholds;
+  const std::size_t pixels = shift.size() / shift.extent(0);
+  for (std::size_t i = 0; i < shift.size(); ++i) {
+    const std::size_t k = i / pixels;
+    if (!(std::abs(static_cast<double>(shift[i])) <= largest))
+      refuse(x.view, "expected shifts within +-" + number_text(largest) + " keV where each pixel has its own, got " +
+                         number_text(static_cast<double>(shift[i])) + " keV of threshold " + std::to_string(k) +
+                         "; raise largest_shift");
+    if (k > 0 && !(nominal[k - 1] + static_cast<double>(shift[i - pixels]) < nominal[k] + static_cast<double>(shift[i])))
+      refuse(x.view, "expected thresholds that ascend, but the shifts of a pixel move number " + std::to_string(k - 1) +
+                         " beyond the next");
+  }
+}
+
+template <class Real>
+RayPatch<Real> MaximumLikelihood<Real>::patch(const Part& part, const State& state, const In& x) const {
+  RayPatch<Real> patch(x, part.range, {unsigned_of(sum_rows_), unsigned_of(sum_columns_)}, state.bowtie);
+  if (part.own) patch.gather_shifts(x.threshold_shift);
+  return patch;
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> std::shared_ptr<const std::vector<Part>> {
+  const ScanGeometry& g = state.header.geometry;
+  const PatchRange all{0, g.rows / unsigned_of(sum_rows_), 0, g.columns / unsigned_of(sum_columns_)};
+  using Parts = std::vector<Part>;
+  if (x.threshold_shift.empty()) return std::make_shared<const Parts>(Parts{{all, state.nominal}});
+  if (pixels_have_own_thresholds(state, x)) return std::make_shared<const Parts>(Parts{{all, state.own, 0, 0, true}});
+  {
+    const std::lock_guard lock(state.last->mutex);
+    if (state.last->parts && state.last->shift == x.threshold_shift) return state.last->parts;
+  }
+  auto parts = std::make_shared<const Parts>(module_parts(state, x));
+  const std::lock_guard lock(state.last->mutex);
+  state.last->shift = x.threshold_shift;
+  return state.last->parts = parts;
+}
+
+template <class Real>
+auto MaximumLikelihood<Real>::module_parts(const State& state, const In& x) const -> std::vector<Part> {
   const ScanGeometry& g = state.header.geometry;
   const std::size_t rows = g.rows / unsigned_of(sum_rows_), columns = g.columns / unsigned_of(sum_columns_);
-  if (x.threshold_shift.empty()) return {{{0, rows, 0, columns}, state.nominal, 0, 0}};
   const bool moves = air_thresholds_ == "shifted";
   const std::size_t shift_rows = x.threshold_shift.extent(1), modules = state.header.modules;
   std::vector<Part> parts;
@@ -191,8 +282,8 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
   Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, state.channels};
   if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
   std::uint64_t failed = 0, held = 0, steps = 0;
-  for (const Part& part : parts(state, x)) {
-    RayPatch<Real> patch(x, part.range, summing, state.bowtie);
+  for (const auto all = parts(state, x); const Part& part : *all) {
+    RayPatch<Real> patch = this->patch(part, state, x);
     std::vector<Real> density(channels() * patch.padded()), covariance(covariance_ ? pairs * patch.padded() : 0);
     RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0};
     solve(part.tables->system(), settings(bias_correction_ != "none"), patch.data(), solution);
@@ -211,44 +302,51 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
 }
 
 template <class Real>
+void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, const In& x, const Out& y, const Out& y_bar,
+                                          In& x_bar) const {
+  const bool corrected = bias_correction_ != "none", shifts = !x.threshold_shift.empty();
+  RayPatch<Real> patch = this->patch(part, state, x);
+  const std::size_t n = patch.padded(), bins = x.counts.extent(0), thresholds = x.threshold_shift.extent(0);
+  std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n);
+  std::vector<Real> background_bar(x.background.empty() ? 0 : bins * n), shift_bar(part.own ? thresholds * n : 0);
+  std::vector<double> threshold_bar(thresholds);
+  for (std::size_t m = 0; m < channels(); ++m) {
+    patch.get(y.areal_density, m, at.data() + m * n);
+    patch.get(y_bar.areal_density, m, bar.data() + m * n);
+  }
+  RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0};
+  if (corrected) solve(part.tables->system(), settings(false), patch.data(), solution);  // y does not hold the optimum itself
+  adjoin(part.tables->system(), settings(corrected), patch.data(), solution,
+         {bar.data(), counts_bar.data(), x.background.empty() ? nullptr : background_bar.data(),
+          shifts && !part.own ? threshold_bar.data() : nullptr, part.own ? shift_bar.data() : nullptr});
+  for (std::size_t b = 0; b < bins; ++b) {
+    patch.spread(counts_bar.data() + b * n, b, x_bar.counts);
+    if (!x.background.empty()) patch.spread(background_bar.data() + b * n, b, x_bar.background);
+  }
+  for (std::size_t k = 0; k < thresholds; ++k)
+    if (part.own) patch.put(shift_bar.data() + k * n, k, x_bar.threshold_shift);
+    else x_bar.threshold_shift(k, part.shift_row, part.module) += static_cast<Real>(threshold_bar[k]);
+}
+
+template <class Real>
 auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const In& x, const Out& y, const Out& y_bar,
                                       Params&) const -> In {
   check(state, x);
   In x_bar = zero_like(x);
   if (y_bar.areal_density.empty()) return x_bar;
-  const bool corrected = bias_correction_ != "none";
-  const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
-  const std::size_t bins = x.counts.extent(0);
-  std::vector<double> threshold_bar(x.threshold_shift.extent(0));
-  for (const Part& part : parts(state, x)) {
-    RayPatch<Real> patch(x, part.range, summing, state.bowtie);
-    const std::size_t n = patch.padded();
-    std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n),
-        background_bar(x.background.empty() ? 0 : bins * n);
-    for (std::size_t m = 0; m < channels(); ++m) {
-      patch.get(y.areal_density, m, at.data() + m * n);
-      patch.get(y_bar.areal_density, m, bar.data() + m * n);
-    }
-    RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0};
-    if (corrected) solve(part.tables->system(), settings(false), patch.data(), solution);  // y does not hold the optimum itself
-    std::fill(threshold_bar.begin(), threshold_bar.end(), 0.);
-    adjoin(part.tables->system(), settings(corrected), patch.data(), solution,
-           {bar.data(), counts_bar.data(), x.background.empty() ? nullptr : background_bar.data(),
-            x.threshold_shift.empty() ? nullptr : threshold_bar.data()});
-    for (std::size_t b = 0; b < bins; ++b) {
-      patch.spread(counts_bar.data() + b * n, b, x, x_bar.counts);
-      if (!x.background.empty()) patch.spread(background_bar.data() + b * n, b, x, x_bar.background);
-    }
-    for (std::size_t k = 0; k < threshold_bar.size() && !x.threshold_shift.empty(); ++k)
-      x_bar.threshold_shift(k, part.shift_row, part.module) += static_cast<Real>(threshold_bar[k]);
-  }
+  for (const auto all = parts(state, x); const Part& part : *all) adjoin_part(part, state, x, y, y_bar, x_bar);
   return x_bar;
 }
 
 template <class Real>
 std::vector<Remark> MaximumLikelihood<Real>::report(const State& state) const {
-  return {{"rays without a finite optimum", state.tally->failed, state.tally->rays},
-          {"rays held by the ridge", state.tally->held, state.tally->rays}};
+  std::vector<Remark> remarks = {{"rays without a finite optimum", state.tally->failed, state.tally->rays},
+                                 {"rays held by the ridge", state.tally->held, state.tally->rays}};
+  if (quadrature_ > 0)
+    remarks.push_back({"energies stand for all; counts within " + number_text(state.quadrature.counts) + ", bias within " +
+                           number_text(1e3 * state.quadrature.sigmas) + " sigma of the bound at 1e6 open-beam counts",
+                       state.plan.full.energy.size(), state.model->energies().size()});
+  return remarks;
 }
 
 template class MaximumLikelihood<float>;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,14 +26,30 @@ class MaximumLikelihood {
   struct Tally {
     std::atomic<std::uint64_t> rays{0}, failed{0}, held{0}, steps{0};
   };
+  // Rays of one view that share their spectra, or that each have thresholds of their own.
+  struct Part {
+    PatchRange range;
+    std::shared_ptr<const RayTables<Real>> tables;
+    std::size_t shift_row = 0, module = 0;
+    bool own = false;  // each pixel has thresholds of its own
+  };
+  // Those of the last view: shifts are mostly the same for all views of a scan.
+  struct LastParts {
+    std::mutex mutex;
+    Array<Real, 3> shift;
+    std::shared_ptr<const std::vector<Part>> parts;
+  };
   struct State {
     ScanHeader header;
     std::shared_ptr<const CountsModel> model;
     Array<Real, 3> bowtie;  // [material,row,column] of summed rays, g/cm^2; empty where there is none
     RayPlan plan;
-    std::shared_ptr<const RayTables<Real>> nominal;
+    std::shared_ptr<const RayTables<Real>> nominal, own;  // own: for pixels with thresholds of their own; none without thresholds
+    NodeError quadrature;                                 // of the energy quadrature
+    double moves_error = 0;                               // of the polynomials in own thresholds
     std::shared_ptr<const Channels> channels;
-    std::shared_ptr<Tally> tally;  // of forward(); the only thing that views share
+    std::shared_ptr<Tally> tally;     // of forward()
+    std::shared_ptr<LastParts> last;  // this and the tally are all that views share
   };
   static constexpr const char* kManual =
       R"(Finds the areal densities A [g/cm^2] of two or three basis materials that make the counts of each ray most likely:
@@ -60,20 +77,23 @@ failed_value and are reported at the end.
   std::vector<Remark> report(const State& state) const;
 
  private:
-  // Rays of one view that share their spectra.
-  struct Part {
-    PatchRange range;
-    std::shared_ptr<const RayTables<Real>> tables;
-    std::size_t shift_row = 0, module = 0;
-  };
   void check(const ScanHeader& header) const;
   void check(const State& state, const In& x) const;
-  std::vector<Part> parts(const State& state, const In& x) const;
+  bool pixels_have_own_thresholds(const State& state, const In& x) const;
+  void check_own_thresholds(const State& state, const In& x) const;
+  RayPatch<Real> patch(const Part& part, const State& state, const In& x) const;
+  std::shared_ptr<const std::vector<Part>> parts(const State& state, const In& x) const;
+  std::vector<Part> module_parts(const State& state, const In& x) const;
+  void adjoin_part(const Part& part, const State& state, const In& x, const Out& y, const Out& y_bar, In& x_bar) const;
+  double own_shift(const SpectralSystem& system) const;
   RaySettings<Real> settings(bool bias_correction) const;
   std::size_t channels() const { return materials_.size(); }
 
   std::vector<std::string> materials_ = {"water", "iodine"};
   double energy_step_ = 1;
+  std::int64_t quadrature_ = 0;
+  double quadrature_error_ = 1e-5;
+  double largest_shift_ = 2;
   double tolerance_ = 1e-4;
   std::int64_t iterations_ = 50;
   std::string bias_correction_ = "none";

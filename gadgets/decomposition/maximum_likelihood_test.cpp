@@ -103,6 +103,44 @@ TEST(MaximumLikelihood, a_bowtie_that_does_not_cover_the_fan_is_refused) {
   EXPECT_THROW(gadget.begin({}, scan.header), ConfigError);
 }
 
+// What the polynomials in the shifts leave, 5e-5 of counts here.
+TEST(MaximumLikelihood, noise_free_rays_are_recovered_with_thresholds_of_each_pixel) {
+  Scenario s{.noisy = false, .scatter = 0.2, .own_shifts = true};
+  const auto expect = [&](const Settings& settings) {
+    EXPECT_LT(worst_error<double>(s, settings, 1), 2e-3);
+    EXPECT_GT(worst_error<double>(s, settings, 1), 1e-9);
+    EXPECT_LT(worst_error<float>(s, settings, 1), 2e-3);
+  };
+  expect({});
+  expect({{"quadrature", "40"}});
+  s.air_moves = true;
+  expect({{"air_thresholds", "shifted"}});
+}
+
+TEST(MaximumLikelihood, a_quadrature_changes_densities_by_less_than_it_states) {
+  SmallScan scan = testing::small_scan({.bins = 8, .total = 1e6 / 8}, 1);
+  const auto solved = [&](const Settings& settings) {
+    const auto gadget = testing::gadget_with<MaximumLikelihood<double>>(settings);
+    const auto state = gadget.begin({}, scan.header);
+    return std::pair{gadget.forward({}, state, scan.x), gadget.report(state)};
+  };
+  const auto [all, plain] = solved({{"covariance", "true"}, {"tolerance", "1e-9"}});
+  const auto [few, remarks] = solved({{"quadrature", "36"}, {"tolerance", "1e-9"}});
+  ASSERT_EQ(plain.size(), 2u);
+  ASSERT_EQ(remarks.size(), 3u);
+  EXPECT_EQ(remarks[2].count, 36u);
+  EXPECT_THAT(remarks[2].text, HasSubstr("counts within"));
+  double worst = 0;
+  for (std::size_t i = 0; i < 24; ++i)
+    for (std::size_t m = 0; m < 2; ++m)
+      worst = std::max(worst, std::abs(few.areal_density.block(m)[i] - all.areal_density.block(m)[i]) /
+                                  std::sqrt(all.covariance.block(2 * m)[i]));
+  const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"quadrature", "36"}});
+  const NodeError stated = gadget.begin({}, scan.header).quadrature;
+  EXPECT_GT(worst, 0);
+  EXPECT_LT(worst, 2 * stated.sigmas * 1e3 * std::sqrt(1.25 * 1.2));  // exposure and the brightest pixel
+}
+
 TEST(MaximumLikelihood, covariance_is_the_bound) {
   const SmallScan scan = testing::small_scan({}, 4);
   const auto gadget = testing::gadget_with<MaximumLikelihood<double>>({{"covariance", "true"}});
@@ -208,6 +246,24 @@ TEST(MaximumLikelihood, refuses_properties_that_contradict_the_scan) {
   EXPECT_THAT(begin({{"non_negative", "true"}, {"bias_correction", "cox-snell"}}), HasSubstr("choose one"));
   EXPECT_THAT(begin({{"sum_columns", "3"}}), HasSubstr("two detector modules"));
   EXPECT_THAT(begin({{"materials", "water iodin"}}), HasSubstr("iodin"));
+  EXPECT_THAT(begin({{"quadrature", "8"}}), HasSubstr("a quadrature of 8 energies describes counts within"));
+}
+
+TEST(MaximumLikelihood, refuses_thresholds_of_each_pixel_that_it_cannot_describe) {
+  const SmallScan scan = testing::small_scan({.own_shifts = true}, 1);
+  const auto forward = [&](auto&& change, const Settings& settings = {}) {
+    const auto gadget = testing::gadget_with<MaximumLikelihood<double>>(settings);
+    const auto state = gadget.begin({}, scan.header);
+    Counts<double> x = scan.x;
+    change(x);
+    return refusal<DataError>([&] { gadget.forward({}, state, x); });
+  };
+  EXPECT_EQ(forward([](auto&) {}), "nothing was thrown");
+  EXPECT_THAT(forward([](auto& x) { x.threshold_shift(1, 1, 7) = 2.1; }), HasSubstr("raise largest_shift"));
+  EXPECT_THAT(forward([](auto& x) { x.threshold_shift(1, 1, 7) = std::nan(""); }), HasSubstr("within +-2 keV"));
+  EXPECT_THAT(forward([](auto&) {}, {{"sum_columns", "2"}}), HasSubstr("set sum_rows and sum_columns to 1"));
+  EXPECT_THAT(forward([](auto&) {}, {{"largest_shift", "8"}}), HasSubstr("lower largest_shift"));
+  EXPECT_THAT(forward([](auto& x) { x.threshold_shift = Array<double, 3>({4, 2, 12}); }), HasSubstr("each of 5 thresholds"));
 }
 
 TEST(MaximumLikelihood, refuses_views_that_do_not_fit) {

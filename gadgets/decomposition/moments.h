@@ -20,6 +20,7 @@ struct RayBlock {
   Vector<Real> counts[kMaxBins], background[kMaxBins];
   Vector<Real> open[kMaxBins];  // lambda = open P + background: what the caller gave over P behind the known attenuators alone
   Vector<Real> known[kMaxKnown] = {};
+  Vector<Real> power[kMaxBins][kMovePowers] = {};  // [threshold] x, x^2, ...
 };
 
 // Expected counts and their slopes dlambda/dA at one point; `transmitted` is kept for what needs another pass.
@@ -93,11 +94,58 @@ void sum_all(const RaySpectra<Real>& s, const Real* weight, std::size_t channels
   }
 }
 
+// d_k(E): what threshold k of each ray counts besides the nominal one.
+template <class Real>
+Vector<Real> moved(const RaySpectra<Real>& s, std::size_t k, std::size_t e, const Vector<Real>* power) {
+  const Real* move = s.move + (k * s.energies + e) * kMovePowers;
+  Vector<Real> sum = move[0] * power[0];
+  for (std::size_t n = 1; n < kMovePowers; ++n) sum += move[n] * power[n];
+  return sum;
+}
+// The weight of bin b for each ray.
+template <class Real>
+Vector<Real> weight_of(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, std::size_t e, std::size_t b) {
+  Vector<Real> w = all<Real>(s.weight[e * bins + b]);
+  if (!s.move) return w;
+  w += moved(s, b, e, rays.power[b]);
+  return b + 1 < bins ? w - moved(s, b + 1, e, rays.power[b + 1]) : w;
+}
+
+// sum_E d_k t and sum_E d_k mu_m t of each threshold, with any `power`.
+template <class Real, std::size_t M>
+void sum_moved(const RaySpectra<Real>& s, std::size_t thresholds, const Vector<Real> (*power)[kMovePowers],
+               const Vector<Real>* transmitted, Vector<Real>* value, Vector<Real> (*slope)[M]) {
+  for (std::size_t k = 0; k < thresholds; ++k) {
+    Vector<Real> p[kMovePowers], l = {}, d[M] = {};
+    for (std::size_t n = 0; n < kMovePowers; ++n) p[n] = power[k][n];
+    for (std::size_t e = s.moved_from[k]; e < s.energies; ++e) {
+      const Vector<Real> t = moved(s, k, e, p) * transmitted[e];
+      l += t;
+#pragma GCC unroll 3
+      for (std::size_t m = 0; m < M; ++m) d[m] += s.attenuation[e * M + m] * t;
+    }
+    value[k] = l;
+    for (std::size_t m = 0; m < M; ++m) slope[k][m] = d[m];
+  }
+}
+
+// Adds what the thresholds of each ray move to sums over the nominal spectra.
+template <class Real, std::size_t M>
+void add_moved(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, Expected<Real, M>& x) {
+  Vector<Real> value[kMaxBins], slope[kMaxBins][M];
+  sum_moved<Real, M>(s, bins, rays.power, x.transmitted, value, slope);
+  for (std::size_t b = 0; b < bins; ++b) {
+    x.lambda[b] += b + 1 < bins ? value[b] - value[b + 1] : value[b];
+    for (std::size_t m = 0; m < M; ++m) x.slope[b][m] += b + 1 < bins ? slope[b][m] - slope[b + 1][m] : slope[b][m];
+  }
+}
+
 template <class Real, std::size_t M>
 void expect(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, const Vector<Real>* areal_density,
             Expected<Real, M>& x) {
   transmit<Real, M>(s, rays, areal_density, x.transmitted);
   sum_all<Real, M>(s, s.weight, bins, x.transmitted, x.lambda, x.slope);
+  if (s.move) add_moved<Real, M>(s, bins, rays, x);
   for (std::size_t b = 0; b < bins; ++b) {
     x.lambda[b] = larger(rays.open[b] * x.lambda[b] + rays.background[b], all<Real>(Lanes<Real>::kTiny));
     for (std::size_t m = 0; m < M; ++m) x.slope[b][m] = -rays.open[b] * x.slope[b][m];
@@ -129,6 +177,25 @@ void sum_curvature(std::size_t bins, const RaySpectra<Real>& s, const Vector<Rea
                    Vector<Real>* curvature) {
   if (bins == B) return sum_curvature<Real, M, B>(s, transmitted, coefficient, curvature);
   if constexpr (B > 1) sum_curvature<Real, M, B - 1>(bins, s, transmitted, coefficient, curvature);
+}
+
+// The same of what the thresholds of each ray move, added: sum_k (coefficient_k - coefficient_k-1) d_k.
+template <class Real, std::size_t M>
+void add_moved_curvature(const RaySpectra<Real>& s, std::size_t bins, const RayBlock<Real>& rays, const Vector<Real>* transmitted,
+                         const Vector<Real>* coefficient, Vector<Real>* curvature) {
+  Vector<Real> sum[kMaxEnergies];
+  for (std::size_t e = 0; e < s.energies; ++e) sum[e] = Vector<Real>{};
+  for (std::size_t k = 0; k < bins; ++k) {
+    const Vector<Real> c = k > 0 ? coefficient[k] - coefficient[k - 1] : coefficient[k];
+    Vector<Real> p[kMovePowers];
+    for (std::size_t n = 0; n < kMovePowers; ++n) p[n] = c * rays.power[k][n];
+    for (std::size_t e = s.moved_from[k]; e < s.energies; ++e) sum[e] += moved(s, k, e, p);
+  }
+  for (std::size_t e = 0; e < s.energies; ++e) {
+    const Vector<Real> q = sum[e] * transmitted[e];
+    for (std::size_t i = 0; i < M; ++i)
+      for (std::size_t j = i; j < M; ++j) curvature[pair<M>(i, j)] += (s.attenuation[e * M + i] * s.attenuation[e * M + j]) * q;
+  }
 }
 
 }  // namespace

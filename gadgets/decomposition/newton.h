@@ -32,6 +32,7 @@ Normal<Real, M> normal(const RaySpectra<Real>& s, std::size_t bins, const RayBlo
     }
   }
   sum_curvature<Real, M>(bins, s, x.transmitted, coefficient, curvature);
+  if (s.move) add_moved_curvature<Real, M>(s, bins, rays, x.transmitted, coefficient, curvature);
   for (std::size_t k = 0; k < kPairs<M>; ++k) n.hessian[k] += curvature[k];
   return n;
 }

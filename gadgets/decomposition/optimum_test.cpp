@@ -38,19 +38,29 @@ double minus_log_likelihood(const Scene& scene, const BinWeights& w, const Rays<
   return sum;
 }
 
-// Rays through random areal densities whose open beam lets 20 to 2000 counts be expected, equally often in each octave.
+// Rays through a few thousand random objects whose open beam lets 20 to 2000 counts be expected, equally often in each octave.
 Rays<float> low_count_rays(const Scene& scene, const std::vector<double>& high, std::mt19937_64& random) {
-  Rays<float> rays(scene, kRays, 1, std::vector<double>(high.size()), high, false, 0, random);
+  constexpr std::size_t kObjects = 8000;
+  const std::size_t bins = scene.bins(), materials = high.size();
+  const Rays<float> objects(scene, kObjects, 1, std::vector<double>(materials), high, false, 0, random);
+  Rays<float> rays(scene, 0, 1, high, high, false, 0, random);
+  rays.count = kRays;
+  for (auto* v : {&rays.counts, &rays.open}) v->resize(bins * kRays);
+  rays.truth.resize(materials * kRays);
+  rays.density.resize(materials * kRays);
+  rays.covariance.resize(materials * (materials + 1) / 2 * kRays);
+  rays.fate.assign(kRays, kSolved);
   std::uniform_real_distribution<double> octave(std::log(kFewest), std::log(kMost));
-  for (std::size_t i = 0; i < rays.count; ++i) {
+  for (std::size_t i = 0; i < kRays; ++i) {
+    const std::size_t o = i % kObjects;
+    for (std::size_t m = 0; m < materials; ++m) rays.truth[m * kRays + i] = objects.truth[m * kObjects + o];
     double sum = 0;
-    for (std::size_t b = 0; b < scene.bins(); ++b) sum += static_cast<double>(rays.counts[b * rays.count + i]);
+    for (std::size_t b = 0; b < bins; ++b) sum += static_cast<double>(objects.counts[b * kObjects + o]);
     const double scale = std::exp(octave(random)) / sum;
-    for (std::size_t b = 0; b < scene.bins(); ++b) {
-      const std::size_t k = b * rays.count + i;
-      rays.open[k] = static_cast<float>(scale * static_cast<double>(rays.open[k]));
-      std::poisson_distribution<long> draw(scale * static_cast<double>(rays.counts[k]));
-      rays.counts[k] = static_cast<float>(draw(random));
+    for (std::size_t b = 0; b < bins; ++b) {
+      rays.open[b * kRays + i] = static_cast<float>(scale * static_cast<double>(objects.open[b * kObjects + o]));
+      std::poisson_distribution<long> draw(scale * static_cast<double>(objects.counts[b * kObjects + o]));
+      rays.counts[b * kRays + i] = static_cast<float>(draw(random));
     }
   }
   return rays;

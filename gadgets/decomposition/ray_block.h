@@ -11,16 +11,35 @@ Real ridge(Real unit) {
   return static_cast<Real>(1. / 900) / (unit * unit);
 }
 
-// sum_E channel_c(E) behind the known attenuators of the rays and nothing else; `channel` [energy, c].
+// exp(-sum_k nu_k a_k) of the known attenuators of the rays and nothing else.
 template <class Real, std::size_t M>
-void sum_behind_known(const RaySpectra<Real>& s, const RayBlock<Real>& rays, const Real* channel, std::size_t channels,
-                      Vector<Real>* sum) {
-  const Vector<Real> nothing[M] = {};
+struct BehindKnown {
   Vector<Real> transmitted[kMaxEnergies];
-  transmit<Real, M>(s, rays, nothing, transmitted);
-  for (std::size_t c = 0; c < channels; ++c) sum[c] = Vector<Real>{};
-  for (std::size_t e = 0; e < s.energies; ++e)
-    for (std::size_t c = 0; c < channels; ++c) sum[c] += channel[e * channels + c] * transmitted[e];
+  BehindKnown(const RaySpectra<Real>& s, const RayBlock<Real>& rays) {
+    const Vector<Real> nothing[M] = {};
+    transmit<Real, M>(s, rays, nothing, transmitted);
+  }
+  // sum_E channel_c(E) behind them; `channel` [energy, c].
+  void sum(const RaySpectra<Real>& s, const Real* channel, std::size_t channels, Vector<Real>* out) const {
+    for (std::size_t c = 0; c < channels; ++c) out[c] = Vector<Real>{};
+    for (std::size_t e = 0; e < s.energies; ++e)
+      for (std::size_t c = 0; c < channels; ++c) out[c] += channel[e * channels + c] * transmitted[e];
+  }
+};
+
+// P_b of each ray at the air scan, behind its known attenuators alone.
+template <class Real, std::size_t M>
+void at_air_scan(const RaySystem<Real>& system, const RayBlock<Real>& rays, Vector<Real>* air) {
+  const RaySpectra<Real>& s = system.full;
+  const bool own = s.move != nullptr, moves = system.edge_total != nullptr;
+  for (std::size_t b = 0; b < system.bins; ++b) air[b] = all<Real>(own ? 1 / system.per_total[b] : 1);
+  if (s.known == 0 && !(own && moves)) return;
+  const BehindKnown<Real, M> behind(s, rays);
+  behind.sum(s, s.known > 0 ? system.air_weight : s.weight, system.bins, air);
+  if (!(own && moves)) return;
+  Vector<Real> value[kMaxBins], slope[kMaxBins][M];
+  sum_moved<Real, M>(s, system.bins, rays.power, behind.transmitted, value, slope);
+  for (std::size_t b = 0; b < system.bins; ++b) air[b] += b + 1 < system.bins ? value[b] - value[b + 1] : value[b];
 }
 
 // Lanes whose data cannot be used (the mask returned) get the counts of the centre, so that they do no harm.
@@ -29,18 +48,21 @@ Mask<Real> load_block(const RaySystem<Real>& system, const RayData<Real>& data, 
                       RayBlock<Real>& rays) {
   Mask<Real> unusable = {};
   for (std::size_t i = 0; i < Lanes<Real>::kCount; ++i) unusable[i] = fate[at + i] == kFailed ? -1 : 0;
-  for (std::size_t b = 0; b < system.bins; ++b) {
-    const std::size_t from = b * data.rays + at;
-    rays.counts[b] = unusable ? all<Real>(1) : load(data.counts + from);
-    rays.open[b] = unusable ? all<Real>(1 / system.centre_value[b]) : load(data.open + from);
-    rays.background[b] = all<Real>(0);
-    if (data.background) rays.background[b] = unusable ? all<Real>(0) : load(data.background + from);
+  const auto take = [&](const Real* from, std::size_t row, Vector<Real> instead) {
+    return unusable ? instead : load(from + row * data.rays + at);
+  };
+  for (std::size_t k = 0; k < system.full.known; ++k) rays.known[k] = take(data.known, k, all<Real>(0));
+  for (std::size_t k = 0; system.full.move && k < system.bins; ++k) {
+    rays.power[k][0] = take(data.shift, k, all<Real>(0)) / system.largest_shift;
+    for (std::size_t n = 1; n < kMovePowers; ++n) rays.power[k][n] = rays.power[k][n - 1] * rays.power[k][0];
   }
-  if (const std::size_t known = system.full.known; known > 0) {
-    for (std::size_t k = 0; k < known; ++k) rays.known[k] = unusable ? all<Real>(0) : load(data.known + k * data.rays + at);
-    Vector<Real> air[kMaxBins];
-    sum_behind_known<Real, M>(system.full, rays, system.air_weight, system.bins, air);
-    for (std::size_t b = 0; b < system.bins; ++b) rays.open[b] /= air[b];
+  Vector<Real> air[kMaxBins];
+  at_air_scan<Real, M>(system, rays, air);
+  for (std::size_t b = 0; b < system.bins; ++b) {
+    rays.counts[b] = take(data.counts, b, all<Real>(1));
+    rays.open[b] = take(data.open, b, air[b] / system.centre_value[b]) / air[b];
+    rays.background[b] = all<Real>(0);
+    if (data.background) rays.background[b] = take(data.background, b, all<Real>(0));
   }
   return unusable;
 }
@@ -63,6 +85,8 @@ void copy_lane(const RaySystem<Real>& system, const RayBlock<Real>& from, std::s
     to.background[b][j] = from.background[b][i];
   }
   for (std::size_t k = 0; k < system.full.known; ++k) to.known[k][j] = from.known[k][i];
+  for (std::size_t k = 0; system.full.move && k < system.bins; ++k)
+    for (std::size_t n = 0; n < kMovePowers; ++n) to.power[k][n][j] = from.power[k][n][i];
 }
 
 }  // namespace

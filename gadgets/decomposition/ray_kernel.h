@@ -12,17 +12,22 @@ constexpr std::size_t kMaxBins = 8;
 constexpr std::size_t kMaxMaterials = 3;
 constexpr std::size_t kMaxEnergies = 1024;
 constexpr std::size_t kMaxKnown = 2;
+constexpr std::size_t kMovePowers = 4;
 
 // P_b(A) = sum_E weight_b(E) exp(-sum_m mu_m(E) A_m - sum_k nu_k(E) a_k), a the ray's areal densities of known attenuators nu,
 // which are not sought: a bowtie filter. RayData::known holds a. They cost nothing where there are none.
+// Rays with thresholds of their own: weight_b(E) + d_b(E) - d_b+1(E), d_k(E) = sum_n move_kn(E) x_k^n, n = 1..kMovePowers, x_k
+// the ray's shift of threshold k over the largest shift. RayData::shift holds the shifts.
 template <class Real>
 struct RaySpectra {
   std::size_t energies = 0;
   const Real* exponent = nullptr;     // [energy, material] -mu / ln 2
   const Real* attenuation = nullptr;  // [energy, material] mu, cm^2/g
-  const Real* weight = nullptr;       // [energy, bin]; sums to 1 at the thresholds of the air scan
+  const Real* weight = nullptr;       // [energy, bin]; sums to 1 at the thresholds of the air scan; with `move`: to 1 / per_total
   std::size_t known = 0;
-  const Real* known_exponent = nullptr;  // [energy, known] -nu / ln 2
+  const Real* known_exponent = nullptr;     // [energy, known] -nu / ln 2
+  const Real* move = nullptr;               // [threshold, energy, power]; null: rays share their thresholds
+  const std::size_t* moved_from = nullptr;  // [threshold] first energy where `move` is not zero
 };
 
 template <class Real>
@@ -38,6 +43,7 @@ struct RaySystem {
   const Real* edge = nullptr;          // [energy, threshold] N0(E) R(T_k|E) / scale
   const Real* per_total = nullptr;     // [bin] scale / sum_E w_b(E; air scan)
   const Real* edge_total = nullptr;    // [threshold] sum_E edge; null where the air scan's thresholds do not move
+  Real largest_shift = 0;              // [keV] of rays with thresholds of their own
   const Real* air_weight = nullptr;    // [energy, bin] weight at the thresholds of the air scan; used with known attenuators only
 };
 
@@ -59,6 +65,7 @@ struct RayData {
   const Real* open = nullptr;        // [bin, ray] exposure times open beam, counted behind the known attenuators
   const Real* background = nullptr;  // [bin, ray] or null
   const Real* known = nullptr;       // [known, ray] g/cm^2; null where RaySpectra::known = 0
+  const Real* shift = nullptr;       // [threshold, ray] keV; null where RaySpectra::move is null
 };
 
 template <class Real>
@@ -75,6 +82,7 @@ struct RayCotangents {
   Real* counts_bar = nullptr;               // [bin, ray]
   Real* background_bar = nullptr;           // [bin, ray] or null
   double* threshold_bar = nullptr;          // [threshold], added to; or null
+  Real* shift_bar = nullptr;                // [threshold, ray] of rays with thresholds of their own; or null
 };
 
 #define COUNTERFLOW_RAY_KERNELS(isa)                                                                                             \

@@ -33,20 +33,24 @@ class RayPatch {
   std::vector<std::uint8_t>& fate() { return fate_; }
   const std::vector<std::uint8_t>& fate() const { return fate_; }
 
+  // Adds channels to data(): threshold shifts [threshold,row,column] of each pixel.
+  void gather_shifts(const Array<Real, 3>& shift);
   // One channel [ray] to and from its place in an array [channel,row,column] of summed rays.
   void put(const Real* channel, std::size_t index, Array<Real, 3>& to) const;
   void get(const Array<Real, 3>& from, std::size_t index, Real* channel) const;
   // A cotangent of sums [ray] to every pixel that was summed.
-  void spread(const Real* channel, std::size_t bin, const Counts<Real>& x, Array<Real, 3>& to) const;
+  void spread(const Real* channel, std::size_t bin, Array<Real, 3>& to) const;
 
  private:
-  void gather(const Counts<Real>& x, std::size_t row, std::size_t column, std::size_t ray);
-  static bool alive(const Counts<Real>& x, std::size_t row, std::size_t column);
+  void each_row(const Array<Real, 3>& of, std::size_t bin, auto&& visit) const;
+  void add(const Array<Real, 3>& of, std::size_t bin, Real factor, Real* sum) const;
+  void judge();
 
   PatchRange range_;
   Summing summing_;
   std::size_t bins_, padded_;
-  std::vector<Real> counts_, open_, background_, known_;
+  std::vector<std::uint8_t> alive_;  // [pixel]: its open beam is positive in all bins
+  std::vector<Real> counts_, open_, background_, known_, shift_;
   std::vector<std::uint8_t> fate_;
 };
 

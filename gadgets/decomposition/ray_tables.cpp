@@ -9,6 +9,7 @@ namespace counterflow {
 namespace {
 
 constexpr std::size_t kStartNodes = 24;
+constexpr double kNothing = 1e-9;   // of the largest part of a spectrum that moves
 constexpr double kCentreDepth = 3;  // [attenuation lengths]
 // Range of the nodes [attenuation lengths]: the most penetrable material (50 cm of water), the others, known attenuators.
 constexpr double kLeast = -0.01, kDeepest = 10, kOther = 1, kKnown = 2;
@@ -37,6 +38,8 @@ std::vector<double> attenuation_lengths(const Array<double, 2>& mu, const std::v
   return lengths;
 }
 
+double largest(const std::vector<double>& values) { return *std::ranges::max_element(values); }
+
 Array<double, 2> stacked(const Array<double, 2>& a, const Array<double, 2>& b) {
   Array<double, 2> out({a.extent(0) + b.extent(0), a.extent(1)});
   std::ranges::copy(b, std::ranges::copy(a, out.begin()).out);
@@ -62,7 +65,7 @@ std::vector<Real> transposed(const Array<double, 2>& a, double factor = 1) {
 }  // namespace
 
 RayPlan plan_rays(const Array<double, 2>& attenuation, const BinWeights& weights, const Array<double, 2>& known,
-                  std::size_t quadrature) {
+                  std::size_t quadrature, const std::array<double, kMaxKnown>& most_known) {
   RayPlan plan{attenuation, known, {}, std::vector<double>(attenuation.extent(0)), {}, {}, {}};
   plan.unit = attenuation_lengths(attenuation, spectrum_behind(attenuation, weights, plan.centre));
   const auto body = static_cast<std::size_t>(std::ranges::max_element(plan.unit) - plan.unit.begin());
@@ -73,11 +76,10 @@ RayPlan plan_rays(const Array<double, 2>& attenuation, const BinWeights& weights
     plan.range.least.push_back(kLeast * plan.unit[m]);
     plan.range.most.push_back((m == body ? kDeepest : kOther) * plan.unit[m]);
   }
-  if (!known.empty())
-    for (double length : attenuation_lengths(known, spectrum)) {
-      plan.range.least.push_back(0);
-      plan.range.most.push_back(kKnown * length);
-    }
+  for (std::size_t k = 0; k < known.extent(0); ++k) {
+    plan.range.least.push_back(0);
+    plan.range.most.push_back(most_known.at(k) > 0 ? most_known.at(k) : kKnown * attenuation_lengths(known, spectrum)[k]);
+  }
   const Array<double, 2> all = stacked(attenuation, known), share = per(weights.weight, weights.total);
   plan.start = choose_nodes(all, share, plan.range, kStartNodes);
   if (quadrature > 0) plan.full = choose_nodes(all, share, plan.range, quadrature);
@@ -88,18 +90,52 @@ NodeError quadrature_error(const RayPlan& plan, const BinWeights& weights) {
   return node_error(plan.full, stacked(plan.attenuation, plan.known), plan.attenuation.extent(0), weights.weight, plan.range);
 }
 
+ThresholdMoves plan_moves(const RayPlan& plan, double largest, const std::function<BinWeights(double)>& weights_at) {
+  return fit_moves(weights_at, largest, stacked(plan.attenuation, plan.known), plan.range);
+}
+
 template <class Real>
 RayTables<Real>::RayTables(const RayPlan& plan, const BinWeights& weights, const BinWeights& air, bool air_moves)
+    : RayTables(plan, weights, air, air_moves, air.total) {}
+
+template <class Real>
+RayTables<Real>::RayTables(const RayPlan& plan, const BinWeights& nominal, const ThresholdMoves& moves, bool air_moves)
+    : RayTables(plan, nominal, nominal, air_moves, std::vector<double>(nominal.total.size(), largest(nominal.total))) {
+  largest_shift_ = moves.largest;
+  for (std::size_t k = 0; k < bins_; ++k) {
+    Array<double, 2> power({kMovePowers, moves.power.extent(2)});
+    std::ranges::transform(moves.power.block(k), power.begin(), [&](double v) { return v / largest(nominal.total); });
+    add_move(plan.full.energy.empty() ? power : plan.full.weights(power), full_);
+    add_move(plan.start.weights(power), coarse_);
+  }
+}
+
+template <class Real>
+void RayTables<Real>::add_move(const Array<double, 2>& power, Spectra& s) {
+  double most = 0;
+  for (double v : power) most = std::max(most, std::abs(v));
+  std::size_t from = s.energies;
+  for (std::size_t e = s.energies; e-- > 0;)
+    for (std::size_t n = 0; n < kMovePowers; ++n)
+      if (std::abs(power(n, e)) > kNothing * most) from = e;
+  s.moved_from.push_back(from);
+  const auto values = transposed<Real>(power);
+  s.move.insert(s.move.end(), values.begin(), values.end());
+}
+
+template <class Real>
+RayTables<Real>::RayTables(const RayPlan& plan, const BinWeights& weights, const BinWeights& air, bool air_moves,
+                           const std::vector<double>& unit)
     : bins_(weights.weight.extent(0)), materials_(plan.attenuation.extent(0)), air_moves_(air_moves) {
   const bool all = plan.full.energy.empty();
   const auto weights_of = [&](const Array<double, 2>& spectra) { return all ? spectra : plan.full.weights(spectra); };
   const auto values_of = [&](const Array<double, 2>& mu) { return all ? mu : plan.full.values(mu); };
-  const Array<double, 2> share = per(weights.weight, air.total);
+  const Array<double, 2> share = per(weights.weight, unit);
   full_ = spectra(values_of(plan.attenuation), weights_of(share), values_of(plan.known));
   coarse_ = spectra(plan.start.values(plan.attenuation), plan.start.weights(share), plan.start.values(plan.known));
   set_centre(plan, share);
-  if (!plan.known.empty()) air_weight_ = transposed<Real>(weights_of(per(air.weight, air.total)));
-  const double scale = std::ranges::max(air.total);
+  if (!plan.known.empty()) air_weight_ = transposed<Real>(weights_of(per(air.weight, unit)));
+  const double scale = largest(air.total);
   for (double total : air.total) per_total_.push_back(static_cast<Real>(scale / total));
   if (weights.edge.empty()) return;
   thresholds_ = weights.edge.extent(0);
@@ -116,8 +152,14 @@ auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<d
   if (known.extent(0) > kMaxKnown)
     throw ConfigError("MaximumLikelihood: expected at most " + std::to_string(kMaxKnown) + " known attenuators, got " +
                       std::to_string(known.extent(0)));
-  return {transposed<Real>(attenuation, -1 / std::log(2.)), transposed<Real>(attenuation), transposed<Real>(weight),
-          transposed<Real>(known, -1 / std::log(2.)),       attenuation.extent(1),         known.extent(0)};
+  return {.exponent = transposed<Real>(attenuation, -1 / std::log(2.)),
+          .attenuation = transposed<Real>(attenuation),
+          .weight = transposed<Real>(weight),
+          .known_exponent = transposed<Real>(known, -1 / std::log(2.)),
+          .move = {},
+          .moved_from = {},
+          .energies = attenuation.extent(1),
+          .known = known.extent(0)};
 }
 
 // Value and logarithmic slope of each bin at the centre.
@@ -147,7 +189,9 @@ RaySpectra<Real> RayTables<Real>::Spectra::view() const {
           .attenuation = attenuation.data(),
           .weight = weight.data(),
           .known = known,
-          .known_exponent = known_exponent.data()};
+          .known_exponent = known_exponent.data(),
+          .move = move.empty() ? nullptr : move.data(),
+          .moved_from = moved_from.data()};
 }
 
 template <class Real>
@@ -166,13 +210,15 @@ RaySystem<Real> RayTables<Real>::system() const {
   s.per_total = per_total_.data();
   s.edge_total = air_moves_ ? edge_total_.data() : nullptr;
   s.air_weight = air_weight_.data();
+  s.largest_shift = static_cast<Real>(largest_shift_);
   return s;
 }
 
 template <class Real>
 std::size_t RayTables<Real>::bytes() const {
-  return sizeof(Real) * (2 * full_.attenuation.size() + full_.weight.size() + 2 * coarse_.attenuation.size() +
-                         coarse_.weight.size() + edge_.size() + air_weight_.size() + bins_ * (materials_ + 2));
+  return sizeof(Real) *
+         (2 * full_.attenuation.size() + full_.weight.size() + 2 * coarse_.attenuation.size() + coarse_.weight.size() +
+          edge_.size() + air_weight_.size() + full_.move.size() + coarse_.move.size() + bins_ * (materials_ + 2));
 }
 
 template class RayTables<float>;

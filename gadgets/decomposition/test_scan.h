@@ -65,6 +65,7 @@ struct Scenario {
   bool noisy = true;
   double scatter = 0;          // background / primary
   std::size_t shift_rows = 0;  // rows of threshold shifts; 0 = none
+  bool own_shifts = false;     // of each pixel
   bool air_moves = false;
   bool same_ray = false;    // all pixels behind the same object
   std::string bowtie = {};  // text of a bowtie file; "" = none
@@ -105,6 +106,7 @@ inline SmallScan small_scan(const Scenario& s, unsigned seed, std::size_t rows =
   x.counts = Array<double, 3>(shape);
   if (s.scatter > 0) x.background = Array<double, 3>(shape);
   if (s.shift_rows > 0) x.threshold_shift = Array<double, 3>({s.bins, s.shift_rows, h.modules});
+  if (s.own_shifts) x.threshold_shift = Array<double, 3>(shape);
   for (double& v : x.threshold_shift) v = std::floor(4 * u(random)) * 0.5 - 1 + 0.15 + 0.2 * u(random);  // off the tables' nodes
   auto open = std::make_shared<Array<double, 3>>(shape);
   scan.truth = Array<double, 3>({s.materials.size(), h.geometry.rows, h.geometry.columns});
@@ -112,9 +114,10 @@ inline SmallScan small_scan(const Scenario& s, unsigned seed, std::size_t rows =
   for (std::size_t r = 0; r < h.geometry.rows; ++r)
     for (std::size_t c = 0; c < h.geometry.columns; ++c) {
       BinWeights w = model.nominal();
-      if (s.shift_rows > 0) {
+      if (!x.threshold_shift.empty()) {
         std::vector<double> shift;
-        for (std::size_t k = 0; k < s.bins; ++k) shift.push_back(x.threshold_shift(k, s.shift_rows > 1 ? r : 0, h.module_of(c)));
+        for (std::size_t k = 0; k < s.bins; ++k)
+          shift.push_back(x.threshold_shift(k, s.own_shifts || s.shift_rows > 1 ? r : 0, s.own_shifts ? c : h.module_of(c)));
         w = model.shifted(shift);
       }
       BinWeights air = s.air_moves ? w : model.nominal();

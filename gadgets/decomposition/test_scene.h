@@ -17,12 +17,12 @@ struct Scene {
   std::vector<double> energies, thresholds;
   Array<double, 2> attenuation;  // [material, energy]
 
-  Scene(const std::vector<std::string>& names, std::size_t bins) {
-    for (double kev = 20.5; kev < kVoltage; kev += 1) energies.push_back(kev);
+  Scene(const std::vector<std::string>& names, std::size_t bins, double energy_step = 1) {
+    for (double kev = 20 + energy_step / 2; kev < kVoltage; kev += energy_step) energies.push_back(kev);
     for (std::size_t b = 0; b < bins; ++b) thresholds.push_back(25 + 65 * static_cast<double>(b) / static_cast<double>(bins));
     attenuation = Array<double, 2>({names.size(), energies.size()});
     for (std::size_t m = 0; m < names.size(); ++m)
-      std::ranges::copy(cell_attenuation(find_material(names[m]), energies, 1), attenuation.block(m).begin());
+      std::ranges::copy(cell_attenuation(find_material(names[m]), energies, energy_step), attenuation.block(m).begin());
   }
   std::size_t bins() const { return thresholds.size(); }
   std::size_t materials() const { return attenuation.extent(0); }
