@@ -6,6 +6,7 @@
 #include "core/archive/archive.h"
 #include "core/physics/detector_response.h"
 #include "core/server/pipe.h"
+#include "core/testing/folder.h"
 #include "tests/support.h"
 
 namespace counterflow::testing {
@@ -61,7 +62,8 @@ TEST(Determinism, file_and_pipe_give_the_same_bits_for_one_to_four_threads_over_
 
   std::ostringstream stream;
   PipeScanWriter pipe_writer(stream, scan.header);
-  const auto file = std::filesystem::path(::testing::TempDir()) / "counterflow_determinism.h5";
+  const Folder folder;
+  const auto file = folder / "scan.h5";
   ArchiveWriter file_writer(file, scan.header);
   for (const auto& view : scan.views) {
     pipe_writer.write(*std::get<Sent<Counts<float>>>(view));
@@ -85,7 +87,6 @@ TEST(Determinism, file_and_pipe_give_the_same_bits_for_one_to_four_threads_over_
     ASSERT_TRUE(same_bits(read_back(PipeReader(in), 1 + run % 4), from_file)) << "pipe, run " << run;
     ASSERT_TRUE(same_bits(read_back(ArchiveReader(file), 1 + run % 4), from_file)) << "file, run " << run;
   }
-  std::filesystem::remove(file);
 }
 
 }  // namespace

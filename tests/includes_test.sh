@@ -39,8 +39,8 @@ check() {
   local faults=0 file line include rules rule good
   while IFS=: read -r file line include; do
     rules=$(allowed "$(layer "$file")")
-    # tests and benchmarks may use the checkers and the test gadgets, and what stands above them in core
-    if [[ $file == *_test.* || $file == *_benchmark.* ]]; then rules="$rules core/ tests/"; fi
+    # tests, what they share (test_*.h) and benchmarks may use the checkers and the test gadgets, and what stands above them in core
+    if [[ $file == *_test.* || $file == */test_*.h || $file == *_benchmark.* ]]; then rules="$rules core/ tests/"; fi
     good=no
     [[ $include == core/*.h && $include != core/*/* ]] && good=yes
     for rule in $rules; do [[ $include == "$rule"* ]] && good=yes; done

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/testing/folder.h"
 #include "tests/support.h"
 
 namespace counterflow::testing {
@@ -62,11 +63,11 @@ std::filesystem::path scan_of(std::size_t views, const std::filesystem::path& fo
 
 TEST(Memory, stays_within_what_check_promises_and_does_not_grow_with_views) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's own memory is counted too";
-  const std::filesystem::path folder = ::testing::TempDir();
+  const Folder folder;
   const std::string chain = source_dir() / "xml" / "chains" / "material_images.xml";
   double peaks[2] = {};
   for (const std::size_t k : {0u, 1u}) {
-    const auto scan = scan_of(k == 0 ? 40 : 160, folder);
+    const auto scan = scan_of(k == 0 ? 40 : 160, folder.path());
     const auto log = folder / "log", images = folder / "images.h5";
     peak_memory({"check", chain, scan, "--cache", response_cache()}, log);
     const double bound = promised(log);

@@ -12,7 +12,7 @@ namespace counterflow {
 namespace {
 
 ScanHeader large_header() {
-  ScanHeader h = test::small_header();
+  ScanHeader h = testing::small_header();
   h.geometry.rows = 16;
   h.geometry.columns = 512;
   h.geometry.views = 180;
@@ -26,7 +26,7 @@ constexpr std::int64_t kBytes = std::int64_t{180} * 80 * 512 * 8;
 
 // Open beams and a body behind which one photon in fifty arrives, as counts of a scan spread.
 std::vector<Counts<float>> likely_views(const ScanHeader& h) {
-  auto views = test::small_views(h, 0, 0);
+  auto views = testing::small_views(h, 0, 0);
   std::mt19937 random(3);
   std::uniform_real_distribution<double> u;
   for (auto& view : views)
@@ -46,7 +46,7 @@ std::filesystem::path benchmark_file() { return std::filesystem::temp_directory_
 void write_form(benchmark::State& state, ArchiveForm form) {
   const ScanHeader h = large_header();
   const auto views = likely_views(h);
-  for (auto _ : state) test::write_scan(benchmark_file(), h, views, form);
+  for (auto _ : state) testing::write_scan(benchmark_file(), h, views, form);
   state.counters["bytes_a_count"] =
       static_cast<double>(std::filesystem::file_size(benchmark_file())) / (static_cast<double>(kBytes) / 8);
   std::filesystem::remove(benchmark_file());
@@ -59,7 +59,7 @@ BENCHMARK(write_compact_scan)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void read_form(benchmark::State& state, ArchiveForm form) {
   const ScanHeader h = large_header();
-  test::write_scan(benchmark_file(), h, likely_views(h), form);
+  testing::write_scan(benchmark_file(), h, likely_views(h), form);
   for (auto _ : state) {
     ArchiveReader reader(benchmark_file());
     while (reader.next<float>().index() != 0) {
@@ -76,7 +76,7 @@ BENCHMARK(read_compact_scan)->Unit(benchmark::kMillisecond)->UseRealTime();
 // The same plain archive by libismrmrd itself.
 void read_scan_by_libismrmrd(benchmark::State& state) {
   const ScanHeader h = large_header();
-  test::write_scan(benchmark_file(), h, likely_views(h));
+  testing::write_scan(benchmark_file(), h, likely_views(h));
   for (auto _ : state) {
     ISMRMRD::Dataset dataset(benchmark_file().c_str(), "dataset", false);
     ISMRMRD::Acquisition acquisition;

@@ -1,4 +1,6 @@
 // Damaged files: an error or a whole scan, never a crash, never part of a scan.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -11,7 +13,7 @@
 namespace counterflow {
 namespace {
 
-using test::Folder;
+using testing::Folder;
 
 const bool kNothingAtExit = (leave_damaged_files_at_exit(), true);
 
@@ -28,7 +30,7 @@ struct LeaksAllowed {
 // Reads everything; false for an ArchiveError. Any other exception, or fewer views than the header promises, fails the test.
 bool readable(const std::string& content, const Folder& folder, const std::string& damage) {
   const auto file = folder / "damaged.h5";
-  test::write_file(file, content);
+  testing::write_file(file, content);
   try {
     ArchiveReader reader(file);
     reader.check_all();
@@ -38,7 +40,7 @@ bool readable(const std::string& content, const Folder& folder, const std::strin
     EXPECT_EQ(views, reader.air_views() + reader.header().geometry.views) << damage;
     return true;
   } catch (const ArchiveError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("damaged.h5")) << damage;
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("damaged.h5")) << damage;
     return false;
   } catch (const std::exception& error) {
     ADD_FAILURE() << damage << ": " << error.what();
@@ -47,20 +49,20 @@ bool readable(const std::string& content, const Folder& folder, const std::strin
 }
 
 std::string small_archive(const Folder& folder, ArchiveForm form) {
-  const ScanHeader h = test::small_header();
+  const ScanHeader h = testing::small_header();
   ArchiveWriter writer(folder / "scan.h5", h, form);
-  for (const auto& view : test::small_views(h, 2, 65535)) writer.write(view);
+  for (const auto& view : testing::small_views(h, 2, 65535)) writer.write(view);
   Truth truth;
   truth.materials = {"water"};
   truth.density = Array<float, 4>({1, 5, 6, 4}, 1.0f);
   truth.regions = {{"rod", 1, 2, 3, {{"water", 1}}}};
   writer.write(truth);
   writer.finish();
-  return test::read_file(folder / "scan.h5");
+  return testing::read_file(folder / "scan.h5");
 }
 
-class DamagedArchive : public testing::TestWithParam<ArchiveForm> {};
-INSTANTIATE_TEST_SUITE_P(Forms, DamagedArchive, testing::Values(ArchiveForm::plain, ArchiveForm::compact),
+class DamagedArchive : public ::testing::TestWithParam<ArchiveForm> {};
+INSTANTIATE_TEST_SUITE_P(Forms, DamagedArchive, ::testing::Values(ArchiveForm::plain, ArchiveForm::compact),
                          [](const auto& test) { return std::string(test.param == ArchiveForm::plain ? "plain" : "compact"); });
 
 TEST_P(DamagedArchive, cut_anywhere_is_refused) {
@@ -114,7 +116,7 @@ TEST_P(DamagedArchive, is_converted_whole_or_refused) {
   for (int i = 0; i < 120; ++i) {
     std::string damaged = i % 4 ? content : content.substr(0, random() % content.size());
     if (i % 4) damaged[random() % content.size()] = static_cast<char>(random());
-    test::write_file(folder / "damaged.h5", damaged);
+    testing::write_file(folder / "damaged.h5", damaged);
     std::filesystem::remove(folder / "out.h5");
     try {
       convert_archive(folder / "damaged.h5", folder / "out.h5", other);
@@ -155,17 +157,17 @@ TEST(DamagedImages, are_refused_or_read_whole) {
   ImageFileWriter writer(folder / "images.h5", {});
   writer.write(image);
   writer.finish();
-  const std::string content = test::read_file(folder / "images.h5");
+  const std::string content = testing::read_file(folder / "images.h5");
   std::mt19937_64 random(5);
   for (int i = 0; i < 200; ++i) {
     std::string damaged = i % 3 ? content : content.substr(0, random() % content.size());
     if (i % 3) damaged[random() % content.size()] = static_cast<char>(random());
-    test::write_file(folder / "damaged.h5", damaged);
+    testing::write_file(folder / "damaged.h5", damaged);
     try {
       for (const auto& series : read_images(folder / "damaged.h5"))
         EXPECT_EQ(series.value.size(), series.channels.names.size() * 60);
     } catch (const ArchiveError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr("damaged.h5"));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("damaged.h5"));
     }
   }
 }

@@ -1,5 +1,7 @@
 #include "core/archive/array_file.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <hdf5.h>
 
 #include <cstring>
@@ -10,9 +12,8 @@
 namespace counterflow {
 namespace {
 
-using test::error_of;
-using test::Folder;
-using testing::HasSubstr;
+using testing::Folder;
+using ::testing::HasSubstr;
 
 // A .npy file as numpy.save writes it.
 template <class T>
@@ -34,7 +35,7 @@ TEST(ArrayFile, numpy_arrays_of_every_type_are_read) {
   const std::vector<std::size_t> shape{2, 3};
   const std::vector<float> expected{0, 1, 2, 3, 4, 250};
   const auto check = [&]<class T>(T, const char* descr) {
-    test::write_file(folder / "a.npy", npy<T>(descr, "False", "(2, 3)", std::vector<T>(expected.begin(), expected.end())));
+    testing::write_file(folder / "a.npy", npy<T>(descr, "False", "(2, 3)", std::vector<T>(expected.begin(), expected.end())));
     const auto array = read_array((folder / "a.npy").string());
     EXPECT_EQ(array.shape, shape) << descr;
     EXPECT_EQ(array.values, expected) << descr;
@@ -58,15 +59,15 @@ TEST(ArrayFile, fortran_order_and_the_second_format_are_read) {
         values[i + 2 * (j + 3 * k)] = static_cast<float>(100 * i + 10 * j + k);
         expected[(i * 3 + j) * 4 + k] = static_cast<float>(100 * i + 10 * j + k);
       }
-  test::write_file(folder / "a.npy", npy("<f4", "True", "(2, 3, 4)", values, 2));
+  testing::write_file(folder / "a.npy", npy("<f4", "True", "(2, 3, 4)", values, 2));
   EXPECT_EQ(read_array((folder / "a.npy").string()).values, expected);
 }
 
 TEST(ArrayFile, what_is_no_numpy_file_is_refused) {
   const Folder folder;
   const auto refusal = [&](const std::string& content) {
-    test::write_file(folder / "a.npy", content);
-    return error_of([&] { read_array((folder / "a.npy").string()); });
+    testing::write_file(folder / "a.npy", content);
+    return testing::refusal<ArchiveError>([&] { read_array((folder / "a.npy").string()); });
   };
   const std::vector<float> six(6);
   EXPECT_THAT(refusal("hello"), HasSubstr("is no NumPy file"));
@@ -75,9 +76,10 @@ TEST(ArrayFile, what_is_no_numpy_file_is_refused) {
   EXPECT_THAT(refusal(npy("<f4", "False", "(99999999999, 99999999999)", six)),
               HasSubstr("expected a shape of at most 2^33 values"));
   EXPECT_THAT(refusal(npy("<f4", "False", "(x, 3)", six)), HasSubstr("expected a shape"));
-  EXPECT_THAT(error_of([&] { read_array((folder / "none.npy").string()); }), HasSubstr("there is no such file"));
-  test::write_file(folder / "a.h5", "");
-  EXPECT_THAT(error_of([&] { read_array((folder / "a.h5").string()); }), HasSubstr("a.h5:/path"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { read_array((folder / "none.npy").string()); }),
+              HasSubstr("there is no such file"));
+  testing::write_file(folder / "a.h5", "");
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { read_array((folder / "a.h5").string()); }), HasSubstr("a.h5:/path"));
 }
 
 TEST(ArrayFile, hdf5_datasets_are_read) {
@@ -91,8 +93,10 @@ TEST(ArrayFile, hdf5_datasets_are_read) {
   const auto array = read_array((folder / "a.mat").string() + ":/group/sinogram");
   EXPECT_EQ(array.shape, (std::vector<std::size_t>{3, 2}));
   EXPECT_EQ(array.values, std::vector<float>(values.begin(), values.end()));
-  EXPECT_THAT(error_of([&] { read_array((folder / "a.mat").string() + ":/none"); }), HasSubstr("has no /none"));
-  EXPECT_THAT(error_of([&] { read_array((folder / "a.mat").string() + ":/text"); }), HasSubstr("expected numbers"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { read_array((folder / "a.mat").string() + ":/none"); }),
+              HasSubstr("has no /none"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { read_array((folder / "a.mat").string() + ":/text"); }),
+              HasSubstr("expected numbers"));
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // The compact form of archives, and the way between the forms.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <hdf5.h>
 #include <ismrmrd/dataset.h>
 
@@ -15,9 +17,8 @@ namespace counterflow {
 namespace {
 
 using hdf5::Handle;
-using test::error_of;
-using test::Folder;
-using testing::HasSubstr;
+using testing::Folder;
+using ::testing::HasSubstr;
 
 void expect_same_views(const std::filesystem::path& file, const std::vector<Counts<float>>& views) {
   ArchiveReader reader(file);
@@ -41,9 +42,9 @@ std::size_t bytes_a_count(const std::filesystem::path& file) {
 
 TEST(CompactArchive, comes_back_bit_for_bit_with_two_bytes_a_count) {
   const Folder folder;
-  const ScanHeader h = test::small_header();
-  const auto views = test::small_views(h, 2, 65535);
-  test::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
+  const ScanHeader h = testing::small_header();
+  const auto views = testing::small_views(h, 2, 65535);
+  testing::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
   EXPECT_EQ(ArchiveReader(folder / "scan.h5").form(), ArchiveForm::compact);
   EXPECT_EQ(ArchiveReader(folder / "scan.h5").header().system, h.system);
   EXPECT_EQ(bytes_a_count(folder / "scan.h5"), 2u);
@@ -53,11 +54,11 @@ TEST(CompactArchive, comes_back_bit_for_bit_with_two_bytes_a_count) {
 TEST(CompactArchive, goes_on_with_four_bytes_when_a_large_count_comes) {
   for (const std::size_t large : {0, 3, 5}) {
     const Folder folder;
-    const ScanHeader h = test::small_header();
-    auto views = test::small_views(h, 2, 65535);
+    const ScanHeader h = testing::small_header();
+    auto views = testing::small_views(h, 2, 65535);
     views[large].counts[17] = 65536;
     views[5].counts[1] = 4294967040.0f;  // the largest float below 2^32
-    test::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
+    testing::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
     EXPECT_EQ(bytes_a_count(folder / "scan.h5"), 4u);
     expect_same_views(folder / "scan.h5", views);
   }
@@ -65,9 +66,9 @@ TEST(CompactArchive, goes_on_with_four_bytes_when_a_large_count_comes) {
 
 TEST(CompactArchive, is_read_by_hdf5_alone) {
   const Folder folder;
-  const ScanHeader h = test::small_header();
-  const auto views = test::small_views(h, 2, 65535);
-  test::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
+  const ScanHeader h = testing::small_header();
+  const auto views = testing::small_views(h, 2, 65535);
+  testing::write_scan(folder / "scan.h5", h, views, ArchiveForm::compact);
   const Handle file(H5Fopen((folder / "scan.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT));
   const Handle dataset = hdf5::open_dataset(file, "/dataset/counts", "scan");
   ASSERT_EQ(hdf5::shape(dataset, "scan"), (std::vector<std::size_t>{6, 5, 3, 7}));
@@ -79,18 +80,18 @@ TEST(CompactArchive, is_read_by_hdf5_alone) {
 
 TEST(CompactArchive, takes_whole_counts_only) {
   const Folder folder;
-  const ScanHeader h = test::small_header();
+  const ScanHeader h = testing::small_header();
   const auto refusal = [&](float value) {
     ArchiveWriter writer(folder / "scan.h5", h, ArchiveForm::compact);
-    Counts<float> view = test::small_views(h)[0];
+    Counts<float> view = testing::small_views(h)[0];
     view.counts[3] = value;
-    return error_of([&] { writer.write(view); });
+    return testing::refusal<ArchiveError>([&] { writer.write(view); });
   };
   EXPECT_THAT(refusal(1.5f), HasSubstr("air view 0: expected whole counts from 0 to 2^32 - 1, got 1.5: it cannot be stored in"));
   EXPECT_THAT(refusal(4294967296.0f), HasSubstr("got 4294967296: it cannot be stored in the compact form; write the plain one"));
   EXPECT_THAT(refusal(-1), HasSubstr("expected a count of at least 0, got -1"));
-  EXPECT_THAT(error_of([&] {
-                ArchiveWriter writer(folder / "scan.h5", test::small_header(Quantity::line_integrals), ArchiveForm::compact);
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] {
+                ArchiveWriter writer(folder / "scan.h5", testing::small_header(Quantity::line_integrals), ArchiveForm::compact);
               }),
               HasSubstr("line integrals have no compact form"));
   EXPECT_TRUE(folder.names().empty());
@@ -108,7 +109,7 @@ struct Foreign {
 
 void write_foreign(const std::filesystem::path& path, const Foreign& f, const std::vector<Counts<float>>& views,
                    Quantity quantity = Quantity::counts) {
-  const ScanHeader h = test::small_header(quantity);
+  const ScanHeader h = testing::small_header(quantity);
   ISMRMRD::Dataset(path.c_str(), "dataset", true).writeHeader(header_to_xml(h));
   const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)), properties(H5Pcreate(H5P_DATASET_CREATE));
   H5Pset_chunk(properties.get(), 4, f.chunk.data());
@@ -139,13 +140,13 @@ void write_foreign(const std::filesystem::path& path, const Foreign& f, const st
 
 std::string refusal(const Foreign& foreign, Quantity quantity = Quantity::counts) {
   const Folder folder;
-  const auto views = test::small_views(test::small_header(), 2, 65535);
+  const auto views = testing::small_views(testing::small_header(), 2, 65535);
   write_foreign(folder / "scan.h5", foreign, views, quantity);
-  return error_of([&] { ArchiveReader(folder / "scan.h5").check_all(); });
+  return testing::refusal<ArchiveError>([&] { ArchiveReader(folder / "scan.h5").check_all(); });
 }
 
 TEST(CompactArchive, of_another_program_is_read_with_any_of_the_filters) {
-  const auto views = test::small_views(test::small_header(), 2, 65535);
+  const auto views = testing::small_views(testing::small_header(), 2, 65535);
   const std::vector<Foreign> forms{{}, {.deflate = 9}, {.shuffle = true, .deflate = 6}, {.shuffle = true}};
   for (Foreign form : forms)
     for (const hid_t type : {H5T_STD_U16LE, H5T_STD_U32LE}) {
@@ -173,19 +174,20 @@ TEST(CompactArchive, of_another_layout_is_refused_with_the_way_out) {
 
 TEST(CompactArchive, in_both_forms_at_once_is_refused) {
   const Folder folder;
-  const auto views = test::small_views(test::small_header(), 2, 65535);
+  const auto views = testing::small_views(testing::small_header(), 2, 65535);
   write_foreign(folder / "scan.h5", {}, views);
   ISMRMRD::Acquisition a;
   ISMRMRD::Dataset((folder / "scan.h5").c_str(), "dataset", false).appendAcquisition(a);
-  EXPECT_THAT(error_of([&] { ArchiveReader reader(folder / "scan.h5"); }), HasSubstr("holds its views twice"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { ArchiveReader reader(folder / "scan.h5"); }),
+              HasSubstr("holds its views twice"));
 }
 
 // ---- from one form to the other ----
 
 // Acquisitions with something in every member that has no meaning here.
 void write_odd_scan(const std::filesystem::path& path) {
-  const ScanHeader h = test::small_header();
-  const auto views = test::small_views(h, 2, 65535);
+  const ScanHeader h = testing::small_header();
+  const auto views = testing::small_views(h, 2, 65535);
   ISMRMRD::Dataset dataset(path.c_str(), "dataset", true);
   std::string xml = header_to_xml(h, {"water", "iodine"});
   xml.insert(xml.find("<experimentalConditions>"), "<!-- of another program -->");
@@ -276,9 +278,9 @@ TEST(Convert, keeps_everything_else_in_the_file) {
 
 TEST(Convert, may_write_over_the_scan_itself) {
   const Folder folder;
-  const ScanHeader h = test::small_header();
-  const auto views = test::small_views(h, 2, 65535);
-  test::write_scan(folder / "scan.h5", h, views);
+  const ScanHeader h = testing::small_header();
+  const auto views = testing::small_views(h, 2, 65535);
+  testing::write_scan(folder / "scan.h5", h, views);
   convert_archive(folder / "scan.h5", folder / "scan.h5", ArchiveForm::compact);
   EXPECT_EQ(archive_form(folder / "scan.h5"), ArchiveForm::compact);
   expect_same_views(folder / "scan.h5", views);
@@ -287,21 +289,23 @@ TEST(Convert, may_write_over_the_scan_itself) {
 
 TEST(Convert, needs_no_file_that_the_header_names) {
   const Folder folder;
-  ScanHeader h = test::small_header();
+  ScanHeader h = testing::small_header();
   h.system.bowtie = "body.txt";
-  test::write_scan(folder / "scan.h5", h, test::small_views(h, 2, 65535));
+  testing::write_scan(folder / "scan.h5", h, testing::small_views(h, 2, 65535));
   convert_archive(folder / "scan.h5", folder / "compact.h5", ArchiveForm::compact);
-  EXPECT_THAT(error_of([&] { ArchiveReader reader(folder / "compact.h5"); }), HasSubstr("names the file 'body.txt'"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { ArchiveReader reader(folder / "compact.h5"); }),
+              HasSubstr("names the file 'body.txt'"));
 }
 
 TEST(Convert, leaves_nothing_where_it_cannot) {
   const Folder folder;
-  const ScanHeader h = test::small_header();
-  auto views = test::small_views(h);
+  const ScanHeader h = testing::small_header();
+  auto views = testing::small_views(h);
   views[4].counts[9] = 0.25f;
-  test::write_scan(folder / "scan.h5", h, views);
-  EXPECT_THAT(error_of([&] { convert_archive(folder / "scan.h5", folder / "out.h5", ArchiveForm::compact); }),
-              HasSubstr("scan.h5: view 2: expected whole counts"));
+  testing::write_scan(folder / "scan.h5", h, views);
+  EXPECT_THAT(
+      testing::refusal<ArchiveError>([&] { convert_archive(folder / "scan.h5", folder / "out.h5", ArchiveForm::compact); }),
+      HasSubstr("scan.h5: view 2: expected whole counts"));
   EXPECT_EQ(folder.names().size(), 1u);
 }
 

@@ -1,5 +1,7 @@
 #include "core/archive/image_file.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <hdf5.h>
 #include <ismrmrd/dataset.h>
 #include <ismrmrd/meta.h>
@@ -9,10 +11,10 @@
 namespace counterflow {
 namespace {
 
-using test::error_of;
-using test::Folder;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using testing::Folder;
+using ::testing::HasSubstr;
+using testing::refusal;
 
 Image<float> some_image(const std::string& quantity, const std::string& unit, std::vector<std::string> names,
                         std::size_t slices = 3) {
@@ -149,17 +151,17 @@ TEST(ImageFile, what_cannot_be_a_whole_volume_is_refused) {
   const Folder folder;
   const auto image = some_image("density", "g/cm^3", {"water"});
   ImageFileWriter writer(folder / "images.h5", {});
-  EXPECT_THAT(error_of([&] { writer.finish(); }), HasSubstr("there was no image to write"));
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.finish(); }), HasSubstr("there was no image to write"));
   writer.write(slice_of(image, 1));
-  EXPECT_THAT(error_of([&] { writer.write(slice_of(image, 1)); }), HasSubstr("series 0: slice 1 came twice"));
-  EXPECT_THAT(error_of([&] { writer.finish(); }), HasSubstr("series 0: slice 0 is missing"));
-  EXPECT_THAT(error_of([&] { writer.write(some_image("attenuation", "1/cm", {"bin 0"})); }),
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(slice_of(image, 1)); }), HasSubstr("series 0: slice 1 came twice"));
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.finish(); }), HasSubstr("series 0: slice 0 is missing"));
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(some_image("attenuation", "1/cm", {"bin 0"})); }),
               HasSubstr("two different images would go into series 0"));
-  EXPECT_THAT(error_of([&] { writer.write(some_image("monoenergetic", "HU", {"seventy"})); }),
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(some_image("monoenergetic", "HU", {"seventy"})); }),
               HasSubstr("must be named like '70 keV'"));
   auto wrong = image;
   wrong.slice = 1;
-  EXPECT_THAT(error_of([&] { writer.write(wrong); }), HasSubstr("an image's shape is not"));
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(wrong); }), HasSubstr("an image's shape is not"));
 }
 
 TEST(ImageFile, incomplete_volumes_are_refused) {
@@ -174,9 +176,9 @@ TEST(ImageFile, incomplete_volumes_are_refused) {
       dataset.appendImage("image_0", slice);
     }
   }
-  EXPECT_THAT(error_of([&] { read_images(folder / "images.h5"); }), HasSubstr("series 0: slice 1 of 3 is missing"));
-  test::write_scan(folder / "scan.h5", test::small_header(), test::small_views(test::small_header()));
-  EXPECT_THAT(error_of([&] { read_images(folder / "scan.h5"); }), HasSubstr("has no group 'images'"));
+  EXPECT_THAT(refusal<ArchiveError>([&] { read_images(folder / "images.h5"); }), HasSubstr("series 0: slice 1 of 3 is missing"));
+  testing::write_scan(folder / "scan.h5", testing::small_header(), testing::small_views(testing::small_header()));
+  EXPECT_THAT(refusal<ArchiveError>([&] { read_images(folder / "scan.h5"); }), HasSubstr("has no group 'images'"));
 }
 
 }  // namespace

@@ -1,61 +1,14 @@
 // A small scan for tests of archives: all sizes different, all values random.
 #pragma once
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <filesystem>
-#include <fstream>
 #include <random>
-#include <string>
 #include <vector>
 
 #include "core/archive/archive.h"
-#include "core/error.h"
+#include "core/testing/folder.h"
+#include "core/testing/refusal.h"
 
-namespace counterflow::test {
-
-// A folder of its own for one test, removed with all it holds.
-class Folder {
- public:
-  Folder() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() /
-            ("counterflow-" + std::to_string(::getpid()) + "-" + info->test_suite_name() + "-" + info->name());
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-  std::vector<std::string> names() const {
-    std::vector<std::string> all;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) all.push_back(entry.path().filename().string());
-    return all;
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string read_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-inline void write_file(const std::filesystem::path& file, const std::string& content) {
-  std::ofstream(file, std::ios::binary) << content;
-}
-
-// The message of the Error that `call` throws; "" when it throws none.
-template <class Call>
-std::string error_of(Call&& call) {
-  try {
-    call();
-  } catch (const ArchiveError& error) {
-    return error.what();
-  }
-  return "";
-}
+namespace counterflow::testing {
 
 inline ScanHeader small_header(Quantity quantity = Quantity::counts) {
   ScanHeader h;
@@ -116,4 +69,4 @@ inline void write_scan(const std::filesystem::path& file, const ScanHeader& h, c
   writer.finish();
 }
 
-}  // namespace counterflow::test
+}  // namespace counterflow::testing

@@ -6,6 +6,7 @@
 #include "core/chain/chain_text.h"
 #include "core/chain/plan.h"
 #include "core/error.h"
+#include "core/testing/refusal.h"
 #include "core/xml/document.h"
 
 namespace counterflow {
@@ -37,12 +38,7 @@ std::string trained(const std::string& name) { return "<parameter gadget=\"" + n
 
 Chain<float> parse(const std::string& xml) { return parse_chain<float>(xml, "chain.xml", plugins()); }
 std::string refusal(const std::string& xml) {
-  try {
-    parse(xml);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return testing::refusal<ConfigError>([&] { parse(xml); });
 }
 
 const std::string kWhole =

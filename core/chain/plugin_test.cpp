@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
@@ -17,12 +18,7 @@ const std::string kGood = COUNTERFLOW_TEST_PLUGIN_DIR;
 const std::string kBroken = kGood + "/../broken_plugins";
 
 std::string refusal(const std::string& dll, const std::string& folder = kBroken) {
-  try {
-    PluginFolders({folder}).gadgets(dll, "x.xml:3");
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return testing::refusal<ConfigError>([&] { PluginFolders({folder}).gadgets(dll, "x.xml:3"); });
 }
 
 TEST(Plugin, gives_its_gadgets) {

@@ -28,7 +28,7 @@ TEST(ScanGeometry, names_of_beams_are_read_back_and_misspelt_ones_are_refused) {
     beam_of("fan-ark");
     FAIL();
   } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("did you mean 'fan-arc'?"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("did you mean 'fan-arc'?"));
   }
 }
 
@@ -77,11 +77,11 @@ TEST(ScanGeometry, nonsense_is_named) {
     return "";
   };
   EXPECT_EQ(message([](auto&) {}), "");
-  EXPECT_THAT(message([](auto& g) { g.columns = 0; }), testing::HasSubstr("at least one column"));
-  EXPECT_THAT(message([](auto& g) { g.column_pitch = -1; }), testing::HasSubstr("positive column pitch [mm], got -1"));
-  EXPECT_THAT(message([](auto& g) { g.angle_step = 0; }), testing::HasSubstr("angle step other than 0"));
-  EXPECT_THAT(message([](auto& g) { g.source_to_detector = 500; }), testing::HasSubstr("beyond the isocenter"));
-  EXPECT_THAT(message([](auto& g) { g.table_feed = 5; }), testing::HasSubstr("expected cone-arc or cone-flat, got fan-arc"));
+  EXPECT_THAT(message([](auto& g) { g.columns = 0; }), ::testing::HasSubstr("at least one column"));
+  EXPECT_THAT(message([](auto& g) { g.column_pitch = -1; }), ::testing::HasSubstr("positive column pitch [mm], got -1"));
+  EXPECT_THAT(message([](auto& g) { g.angle_step = 0; }), ::testing::HasSubstr("angle step other than 0"));
+  EXPECT_THAT(message([](auto& g) { g.source_to_detector = 500; }), ::testing::HasSubstr("beyond the isocenter"));
+  EXPECT_THAT(message([](auto& g) { g.table_feed = 5; }), ::testing::HasSubstr("expected cone-arc or cone-flat, got fan-arc"));
 }
 
 }  // namespace

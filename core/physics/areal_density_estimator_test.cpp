@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/physics/detector_response.h"
 #include "core/physics/sensor_model.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
@@ -168,14 +169,7 @@ TEST(EffectiveSpectra, derivatives_in_nodes_and_shifts_agree_with_differences) {
 }
 
 TEST(ArealDensityEstimator, says_what_it_cannot_do) {
-  const auto refusal = [](auto&& body) -> std::string {
-    try {
-      body();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "nothing was thrown";
-  };
+  using testing::refusal;
   const CountsModel model(system_of(4), {"water", "iodine"});
   EXPECT_THAT(refusal([&] { EffectiveSpectra(model, {.largest = {40}}); }), HasSubstr("each of 2 materials, got 1"));
   EXPECT_THAT(refusal([&] { EffectiveSpectra(model, {.largest = {40, 0}}); }), HasSubstr("above 0 g/cm^2, got 0"));

@@ -17,6 +17,7 @@
 #include "core/physics/detector_response.h"
 #include "core/physics/material.h"
 #include "core/physics/physics_testing.h"
+#include "core/testing/refusal.h"
 #include "core/text.h"
 
 namespace counterflow {
@@ -58,12 +59,7 @@ TEST(Bowtie, needs_no_heading_for_the_angles_and_leaves_out_what_is_nowhere) {
 }
 
 std::string refusal(const std::string& text) {
-  try {
-    Bowtie(text, "body.txt");
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "not refused";
+  return testing::refusal<ConfigError>([&] { Bowtie(text, "body.txt"); });
 }
 
 TEST(Bowtie, what_is_no_bowtie_is_refused_with_its_line) {

@@ -12,6 +12,7 @@
 #include "core/physics/detector_response.h"
 #include "core/physics/material.h"
 #include "core/physics/physics_testing.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
@@ -223,12 +224,7 @@ TEST(CountsModel, shifts_that_make_no_sense_are_refused) {
 }
 
 std::string refusal(SpectralSystem system, const std::vector<std::string>& materials = {"water"}, double step = 1) {
-  try {
-    CountsModel model(system, materials, step);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "not refused";
+  return testing::refusal<ConfigError>([&] { CountsModel model(system, materials, step); });
 }
 
 TEST(CountsModel, what_a_system_lacks_is_refused_with_the_way_out) {
@@ -245,7 +241,8 @@ TEST(CountsModel, what_a_system_lacks_is_refused_with_the_way_out) {
   EXPECT_THAT(with([](auto& s) { s.tube_voltage = 0; }), HasSubstr("tube voltage above 0"));
   EXPECT_THAT(with([](auto& s) { s.tube_voltage = 140; }), HasSubstr("response up to 140 keV, got one up to 120 keV"));
   EXPECT_THAT(with([](auto& s) { s.filters = "Alu 3"; }), HasSubstr("got 'Alu'"));
-  EXPECT_THAT(with([](auto& s) { s.bowtie = "large.txt"; }), HasSubstr("the scan has a bowtie, 'large.txt', which is not known here"));
+  EXPECT_THAT(with([](auto& s) { s.bowtie = "large.txt"; }),
+              HasSubstr("the scan has a bowtie, 'large.txt', which is not known here"));
   EXPECT_THAT(with([](auto& s) { s.bin_spectra = "gone.txt"; }), HasSubstr("'gone.txt' was not found"));
   EXPECT_THAT(refusal(cdte(), {}), HasSubstr("at least 1 material"));
   EXPECT_THAT(refusal(cdte(), {"watr"}), HasSubstr("did you mean 'water'"));

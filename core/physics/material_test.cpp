@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/physics/physics_testing.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
@@ -22,12 +23,7 @@ double fraction_of(const Material& material, int z) {
 }
 
 std::string refusal(const std::string& text) {
-  try {
-    find_material(text);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "not refused";
+  return testing::refusal<ConfigError>([&] { find_material(text); });
 }
 
 // Figures of xraylib 4 by its own command line, cm^2/g at 40, 60, 80, 100, 120 keV.

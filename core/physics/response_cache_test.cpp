@@ -7,9 +7,12 @@
 
 #include "core/error.h"
 #include "core/physics/detector_response.h"
+#include "core/testing/folder.h"
 
 namespace counterflow {
 namespace {
+
+using testing::Folder;
 
 SpectralSystem low_voltage() {  // few incident energies, so that the Monte Carlo is short
   SpectralSystem system;
@@ -21,76 +24,47 @@ SpectralSystem low_voltage() {  // few incident energies, so that the Monte Carl
   return system;
 }
 
-struct Folder {
-  std::filesystem::path path;
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "counterflow-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw ArchiveError("no temporary folder");
-    path = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  std::vector<std::filesystem::path> files() const {
-    std::vector<std::filesystem::path> out;
-    for (const auto& entry : std::filesystem::directory_iterator(path)) out.push_back(entry.path());
-    return out;
-  }
-};
-
 Array<double, 2> prepared(const Folder& folder) {
   SpectralSystem system = low_voltage();
-  prepare_response(system, folder.path);
+  prepare_response(system, folder.path());
   return system.response->table();
 }
-
-std::string bytes_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
-void write(const std::filesystem::path& file, const std::string& bytes) { std::ofstream(file, std::ios::binary) << bytes; }
 
 TEST(ResponseCache, a_response_is_kept_and_found_again) {
   const Folder folder;
   const auto first = prepared(folder);
-  ASSERT_EQ(folder.files().size(), 1u);
-  const auto file = folder.files()[0];
+  ASSERT_EQ(folder.names().size(), 1u);
+  const auto file = folder / folder.names()[0];
   const auto written = std::filesystem::last_write_time(file);
   EXPECT_EQ(prepared(folder), first);
   EXPECT_EQ(std::filesystem::last_write_time(file), written);
   SpectralSystem other = low_voltage();
   other.pixel_rows = 0.4;
-  prepare_response(other, folder.path);
+  prepare_response(other, folder.path());
   EXPECT_NE(other.response->table(), first);
-  EXPECT_EQ(folder.files().size(), 2u);
+  EXPECT_EQ(folder.names().size(), 2u);
 }
 
 TEST(ResponseCache, a_damaged_file_is_computed_anew) {
   const Folder folder;
   const auto right = prepared(folder);
-  const auto file = folder.files()[0];
-  const std::string bytes = bytes_of(file);
+  const auto file = folder / folder.names()[0];
+  const std::string bytes = testing::read_file(file);
   std::string flipped = bytes;
   flipped[flipped.size() / 2] = static_cast<char>(flipped[flipped.size() / 2] ^ 1);
   for (const std::string& damaged :
        {std::string(), bytes.substr(0, bytes.size() - 8), bytes + "x", flipped, std::string(500, '\0')}) {
-    write(file, damaged);
+    testing::write_file(file, damaged);
     EXPECT_EQ(prepared(folder), right);
-    EXPECT_EQ(bytes_of(file), bytes);  // mended
+    EXPECT_EQ(testing::read_file(file), bytes);  // mended
   }
 }
 
 TEST(ResponseCache, a_folder_that_cannot_be_written_costs_only_time) {
   const Folder folder;
-  write(folder.path / "file", "");
+  testing::write_file(folder / "file", "");
   SpectralSystem system = low_voltage();
-  prepare_response(system, folder.path / "file" / "below");
+  prepare_response(system, folder / "file" / "below");
   EXPECT_TRUE(system.response);
 }
 

@@ -9,6 +9,8 @@
 #include <random>
 #include <sstream>
 
+#include "core/testing/refusal.h"
+
 namespace counterflow {
 namespace {
 
@@ -64,13 +66,8 @@ std::vector<Counts<float>> read_all(const std::string& bytes) {
   return views;
 }
 
-std::string error_of(const std::string& bytes) {
-  try {
-    read_all(bytes);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
+std::string refusal(const std::string& bytes) {
+  return testing::refusal([&] { read_all(bytes); });
 }
 
 TEST(Pipe, a_scan_comes_out_as_it_went_in) {
@@ -86,7 +83,7 @@ TEST(Pipe, a_scan_comes_out_as_it_went_in) {
 TEST(Pipe, a_stream_cut_at_any_byte_is_refused) {
   const std::string whole = scan_bytes();
   for (std::size_t n = 0; n < whole.size(); n += n < 2600 ? 13 : 1)
-    ASSERT_THAT(error_of(whole.substr(0, n)), HasSubstr("the stream ends at byte " + std::to_string(n))) << n;
+    ASSERT_THAT(refusal(whole.substr(0, n)), HasSubstr("the stream ends at byte " + std::to_string(n))) << n;
 }
 
 TEST(Pipe, a_scan_closed_before_its_last_view_is_refused) {
@@ -95,24 +92,24 @@ TEST(Pipe, a_scan_closed_before_its_last_view_is_refused) {
   PipeScanWriter writer(out, h);
   writer.write(view_of_scan(h, 0));
   writer.finish();
-  EXPECT_THAT(error_of(out.str()), HasSubstr("3"));
-  EXPECT_NE(error_of(out.str()), "accepted");
+  EXPECT_THAT(refusal(out.str()), HasSubstr("3"));
+  EXPECT_NE(refusal(out.str()), "accepted");
 }
 
 TEST(Pipe, an_unknown_message_is_named) {
   std::string bytes = scan_bytes();
   const std::uint16_t id = 1026;
   std::memcpy(bytes.data() + bytes.size() - 2, &id, 2);
-  EXPECT_THAT(error_of(bytes), HasSubstr("unknown message id 1026"));
+  EXPECT_THAT(refusal(bytes), HasSubstr("unknown message id 1026"));
   std::memcpy(bytes.data(), &id, 2);
-  EXPECT_THAT(error_of(bytes), HasSubstr("expected a header (id 3) at the start of the stream, got id 1026"));
+  EXPECT_THAT(refusal(bytes), HasSubstr("expected a header (id 3) at the start of the stream, got id 1026"));
 }
 
 TEST(Pipe, a_claimed_length_is_not_believed) {
   std::string bytes = scan_bytes();
   const std::uint32_t claimed = 0xFFFFFFFFu;
   std::memcpy(bytes.data() + 2, &claimed, 4);
-  EXPECT_THAT(error_of(bytes), HasSubstr("claims 4294967295 bytes"));
+  EXPECT_THAT(refusal(bytes), HasSubstr("claims 4294967295 bytes"));
 }
 
 TEST(Pipe, every_byte_changed_is_read_or_refused_but_never_crashes) {
@@ -120,7 +117,7 @@ TEST(Pipe, every_byte_changed_is_read_or_refused_but_never_crashes) {
   for (std::size_t n = 0; n < whole.size(); n += 3) {
     std::string bytes = whole;
     bytes[n] = static_cast<char>(bytes[n] ^ 0x40);
-    EXPECT_FALSE(error_of(bytes).empty());
+    EXPECT_FALSE(refusal(bytes).empty());
   }
 }
 

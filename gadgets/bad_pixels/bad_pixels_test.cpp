@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "core/testing/gradient_check.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::refusal;
 
 constexpr std::size_t kBins = 3, kRows = 5, kColumns = 7;
 
@@ -49,16 +51,6 @@ void see_air(const BadPixels<Real>& gadget, typename BadPixels<Real>::State& sta
   std::mt19937_64 random(4);
   for (int v = 0; v < views; ++v) gadget.calibrate(state, random_view(random, true));
   gadget.calibrated(state);
-}
-
-template <class Act>
-std::string refusal(Act&& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 TEST(BadPixels, found_and_listed_pixels_are_repaired_and_reported) {

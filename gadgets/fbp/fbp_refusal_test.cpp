@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "core/testing/refusal.h"
 #include "gadgets/fbp/test_scan.h"
 
 namespace counterflow {
@@ -10,16 +11,7 @@ namespace {
 
 using namespace fbp_testing;
 using ::testing::HasSubstr;
-
-template <class Error, class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
-}
+using testing::refusal;
 
 const ScanHeader kHeader = header(geometry(Beam::fan_arc, 24, 20), 16, 4);
 

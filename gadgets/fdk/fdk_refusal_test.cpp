@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "core/testing/refusal.h"
 #include "gadgets/fdk/test_scan.h"
 
 namespace counterflow {
@@ -10,16 +11,7 @@ namespace {
 
 using namespace fdk_testing;
 using ::testing::HasSubstr;
-
-template <class Error, class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
-}
+using testing::refusal;
 
 const ScanHeader kHeader = header(geometry(Beam::cone_flat, 24, 10, 20), 16, 8, 4);
 

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "core/testing/refusal.h"
 #include "gadgets/helical/test_scan.h"
 
 namespace counterflow {
@@ -10,16 +11,7 @@ namespace {
 
 using namespace helical_testing;
 using ::testing::HasSubstr;
-
-template <class Error, class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "accepted";
-}
+using testing::refusal;
 
 ScanHeader small() { return header(geometry(Beam::cone_arc, 24, 4, 20, 1, 2.6), 8, 10, 1.2); }
 

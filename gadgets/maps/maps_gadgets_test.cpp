@@ -3,11 +3,14 @@
 
 #include "core/physics/material.h"
 #include "core/testing/gradient_check.h"
+#include "core/testing/refusal.h"
 #include "gadgets/maps/effective_z.h"
 #include "gadgets/maps/linear_maps.h"
 
 namespace counterflow {
 namespace {
+
+using testing::refusal;
 
 using Settings = std::map<std::string, std::string>;
 
@@ -44,16 +47,6 @@ Image<double> random_image(std::mt19937_64& random) {
   x.slice = 4;
   x.channels = std::make_shared<const Channels>(Channels{"density", "g/cm^3", {"water", "iodine", "calcium"}});
   return x;
-}
-
-template <class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 TEST(ContrastMap, is_the_density_of_each_agent_in_milligrams_a_millilitre) {

@@ -10,11 +10,13 @@
 #include "core/physics/detector_response.h"
 #include "core/physics/pile_up_model.h"
 #include "core/testing/gradient_check.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::refusal;
 
 constexpr std::size_t kBins = 3, kRows = 5, kColumns = 7;
 constexpr double kViewTime = 1e-6;
@@ -100,16 +102,6 @@ TEST(PileUp, the_time_of_a_view_comes_from_the_property_or_the_scan) {
   ScanHeader header = small_header();
   EXPECT_DOUBLE_EQ(with<float>({{"dead_time", "20"}}).begin({}, header).view_time, kViewTime);
   EXPECT_DOUBLE_EQ(with<float>({{"dead_time", "20"}, {"view_time", "0.25"}}).begin({}, header).view_time, 0.25);
-}
-
-template <class Act>
-std::string refusal(Act&& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 TEST(PileUp, what_cannot_be_is_refused_with_the_way_out) {

@@ -12,11 +12,13 @@
 #include "core/parallel.h"
 #include "core/physics/detector_response.h"
 #include "core/testing/gradient_check.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::refusal;
 using Settings = std::map<std::string, std::string>;
 
 ScanHeader header_of(std::size_t bins, std::size_t rows = 2, std::size_t columns = 12, std::size_t modules = 3) {
@@ -372,16 +374,6 @@ TEST(ProxyDecomposition, gives_the_same_bits_for_any_number_of_threads) {
     if (threads == 1) first = all;
     EXPECT_EQ(all, first);
   }
-}
-
-template <class E>
-std::string refusal(auto&& body) {
-  try {
-    body();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(ProxyDecomposition, refuses_properties_that_contradict_the_scan) {

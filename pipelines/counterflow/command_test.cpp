@@ -7,14 +7,14 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "core/archive/archive.h"
+#include "core/testing/folder.h"
 
 namespace {
 
+using counterflow::testing::Folder;
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -35,9 +35,9 @@ Result run(const std::string& arguments) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
 }
 
-std::string chain_file(const std::string& gadgets) {
-  const auto file = std::filesystem::path(::testing::TempDir()) / "command_test_chain.xml";
-  std::ofstream(file) << "<configuration>\n<stream>\n" << gadgets << "</stream>\n</configuration>\n";
+std::string chain_file(const Folder& folder, const std::string& gadgets) {
+  const auto file = folder / "chain.xml";
+  counterflow::testing::write_file(file, "<configuration>\n<stream>\n" + gadgets + "</stream>\n</configuration>\n");
   return file.string();
 }
 const std::string kGain = "<gadget><dll>counterflow_test_gadgets</dll><classname>TestGain</classname></gadget>\n";
@@ -74,17 +74,19 @@ TEST(Command, missing_surplus_and_wrong_arguments_are_one_sentence) {
 }
 
 TEST(Command, failures_exit_with_one_and_one_sentence) {
+  const Folder folder;
   const auto missing = run("check /nowhere/chain.xml");
   EXPECT_EQ(missing.code, 1);
   EXPECT_THAT(missing.text, StartsWith("counterflow: /nowhere/chain.xml: "));
-  const auto misspelt =
-      run("check " + chain_file("<gadget><dll>counterflow_test_gadget</dll><classname>T</classname></gadget>") + kPlugins);
+  const auto misspelt = run(
+      "check " + chain_file(folder, "<gadget><dll>counterflow_test_gadget</dll><classname>T</classname></gadget>") + kPlugins);
   EXPECT_EQ(misspelt.code, 1);
   EXPECT_THAT(misspelt.text, HasSubstr("did you mean 'counterflow_test_gadgets'?\n"));
 }
 
 TEST(Command, common_options_work_before_and_after_the_verb) {
-  const std::string file = chain_file(kGain);
+  const Folder folder;
+  const std::string file = chain_file(folder, kGain);
   EXPECT_EQ(run("check " + file + kPlugins + " --threads 1").code, 0);
   const auto before = run(kPlugins.substr(1) + " --threads 1 --quiet check " + file);
   EXPECT_EQ(before.code, 0) << before.text;
@@ -97,7 +99,7 @@ TEST(Command, what_cannot_be_written_fails) {
 }
 
 // A small scan whose last view holds `value` in one place.
-std::filesystem::path scan_with(float value) {
+std::filesystem::path scan_with(const Folder& folder, float value) {
   using namespace counterflow;
   ScanHeader h;
   h.geometry = {.beam = Beam::parallel,
@@ -115,7 +117,7 @@ std::filesystem::path scan_with(float value) {
   h.system.filters = "Al 3.0";
   h.system.detector = "ideal";
   h.system.open_beam_counts = 1e5;
-  const auto file = std::filesystem::path(::testing::TempDir()) / "command_test_scan.h5";
+  const auto file = folder / "scan.h5";
   ArchiveWriter writer(file, h);
   for (std::size_t v = 0; v < 12; ++v) {
     Counts<float> x;
@@ -130,21 +132,21 @@ std::filesystem::path scan_with(float value) {
 }
 
 TEST(Command, writes_nothing_of_a_scan_whose_last_view_is_damaged) {
+  const Folder folder;
   constexpr float kMark = 4321.625F;
-  const auto file = scan_with(kMark);
+  const auto file = scan_with(folder, kMark);
   const std::string chain = " " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml ";
-  const auto images = std::filesystem::path(::testing::TempDir()) / "command_test_images.h5";
+  const auto images = folder / "images.h5";
   const auto sound = run("run" + chain + file.string() + " --quiet -o " + images.string());
   ASSERT_EQ(sound.code, 0) << sound.text;
   std::filesystem::remove(images);
 
-  std::ifstream in(file, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  std::string bytes = counterflow::testing::read_file(file);
   const auto at = bytes.find(std::string(reinterpret_cast<const char*>(&kMark), sizeof kMark));
   ASSERT_NE(at, std::string::npos);
   const std::uint32_t nan = 0x7fc00000;
   std::memcpy(bytes.data() + at, &nan, sizeof nan);
-  std::ofstream(file, std::ios::binary) << bytes;
+  counterflow::testing::write_file(file, bytes);
 
   const auto to_file = run("run" + chain + file.string() + " --quiet -o " + images.string());
   EXPECT_EQ(to_file.code, 1);
@@ -156,7 +158,8 @@ TEST(Command, writes_nothing_of_a_scan_whose_last_view_is_damaged) {
 }
 
 TEST(Command, dicom_goes_into_a_folder_and_patients_into_dicom) {
-  const std::string scan = " " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml " + scan_with(4000).string();
+  const Folder folder;
+  const std::string scan = " " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml " + scan_with(folder, 4000).string();
   EXPECT_THAT(run("run" + scan + " --dicom -o -").text, HasSubstr("--dicom writes a folder"));
   const auto patient = run("run" + scan + " -o images.h5 --patient-name Doe");
   EXPECT_EQ(patient.code, 2);
@@ -165,8 +168,9 @@ TEST(Command, dicom_goes_into_a_folder_and_patients_into_dicom) {
 }
 
 TEST(Command, resolution_and_noise_without_a_truth_need_a_place) {
-  const auto images = (std::filesystem::path(::testing::TempDir()) / "command_test_images.h5").string();
-  const std::string scan = scan_with(4000).string();
+  const Folder folder;
+  const auto images = (folder / "images.h5").string();
+  const std::string scan = scan_with(folder, 4000).string();
   ASSERT_EQ(run("run " COUNTERFLOW_SOURCE_DIR "/xml/chains/bins_fbp.xml " + scan + " --quiet -o " + images).code, 0);
   const std::string evaluate = "evaluate " + images + " " + scan;
   EXPECT_THAT(run(evaluate).text, AllOf(HasSubstr("says nothing"), HasSubstr("--wire")));
@@ -176,12 +180,12 @@ TEST(Command, resolution_and_noise_without_a_truth_need_a_place) {
 }
 
 TEST(Command, line_integrals_that_say_nothing_of_their_spectra_are_reconstructed) {
-  const auto folder = std::filesystem::path(::testing::TempDir());
-  const auto lines = (folder / "command_test_lines.h5").string(), images = (folder / "command_test_images.h5").string();
-  const auto chain = chain_file(
-      "<gadget><dll>counterflow_air_calibration</dll><classname>AirCalibration</classname></gadget>\n"
-      "<gadget><dll>counterflow_line_integrals</dll><classname>LineIntegrals</classname></gadget>\n");
-  const auto logged = run("run " + chain + " " + scan_with(4000).string() + " --quiet -o " + lines);
+  const Folder folder;
+  const auto lines = (folder / "lines.h5").string(), images = (folder / "images.h5").string();
+  const auto chain = chain_file(folder,
+                                "<gadget><dll>counterflow_air_calibration</dll><classname>AirCalibration</classname></gadget>\n"
+                                "<gadget><dll>counterflow_line_integrals</dll><classname>LineIntegrals</classname></gadget>\n");
+  const auto logged = run("run " + chain + " " + scan_with(folder, 4000).string() + " --quiet -o " + lines);
   ASSERT_EQ(logged.code, 0) << logged.text;
   const auto result = run("run " COUNTERFLOW_SOURCE_DIR "/xml/chains/line_integrals_fbp.xml " + lines + " --quiet -o " + images);
   EXPECT_EQ(result.code, 0) << result.text;

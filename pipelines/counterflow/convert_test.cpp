@@ -1,7 +1,6 @@
 // A scan in both forms goes through every verb that reads scans.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include "core/archive/archive.h"
 #include "core/archive/image_file.h"
 #include "core/error.h"
+#include "core/testing/folder.h"
 #include "pipelines/counterflow/verbs.h"
 
 namespace counterflow {
@@ -21,8 +21,6 @@ using ::testing::HasSubstr;
 class Convert : public ::testing::Test {
  protected:
   Convert() {
-    fs::remove_all(folder);
-    fs::create_directories(folder);
     common.quiet = true;
     common.threads = 2;
     common.plugins = {COUNTERFLOW_PLUGIN_DIR};
@@ -42,7 +40,6 @@ class Convert : public ::testing::Test {
   <gadget><dll>counterflow_fbp</dll><classname>FilteredBackprojection</classname></gadget>
 </stream></configuration>)");
   }
-  ~Convert() override { fs::remove_all(folder); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder / name) << text; }
   std::string at(const std::string& name) const { return (folder / name).string(); }
   void simulated(const std::string& name, bool compact) {
@@ -53,7 +50,7 @@ class Convert : public ::testing::Test {
     return read_images(at(scan + ".images.h5")).at(0).value;
   }
 
-  fs::path folder = fs::path(::testing::TempDir()) / ("convert_test_" + std::to_string(::getpid()));
+  const testing::Folder folder;
   CommonOptions common;
   std::ostringstream out;
 };

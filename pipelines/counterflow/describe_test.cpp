@@ -7,6 +7,8 @@
 
 #include "core/chain/chain.h"
 #include "core/error.h"
+#include "core/testing/folder.h"
+#include "core/testing/refusal.h"
 #include "pipelines/counterflow/manual.h"
 #include "pipelines/counterflow/verbs.h"
 
@@ -29,11 +31,7 @@ std::string described(const DescribeOptions& options, const CommonOptions& commo
 }
 
 std::string refusal(const DescribeOptions& options, const CommonOptions& common = test_plugins()) {
-  try {
-    return "accepted: " + described(options, common);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
+  return testing::refusal<ConfigError>([&] { described(options, common); });
 }
 
 TEST(Describe, lists_every_gadget_with_its_types) {
@@ -59,17 +57,17 @@ TEST(Describe, names_the_nearest_gadget) {
 TEST(Describe, prints_the_schema) { EXPECT_THAT(described({"", true}), HasSubstr("<xs:schema")); }
 
 TEST(Check, prints_the_plan_or_the_chain) {
-  const auto file = std::filesystem::path(::testing::TempDir()) / "check_test_chain.xml";
-  std::ofstream(file)
-      << "<configuration><stream><gadget><dll>counterflow_test_gadgets</dll><classname>TestGain</classname></gadget>"
-         "</stream></configuration>";
+  const testing::Folder folder;
+  const auto file = folder / "chain.xml";
+  testing::write_file(file,
+                      "<configuration><stream><gadget><dll>counterflow_test_gadgets</dll><classname>TestGain</classname></gadget>"
+                      "</stream></configuration>");
   std::ostringstream plan, chain;
   check({file, std::nullopt, false}, test_plugins(), plan);
   check({file, std::nullopt, true}, test_plugins(), chain);
   EXPECT_THAT(plan.str(), AllOf(HasSubstr("Counts -> Counts"), HasSubstr("chain hash: ")));
   const PluginFolders plugins({COUNTERFLOW_TEST_PLUGIN_DIR});
   EXPECT_EQ(print_chain(parse_chain<float>(chain.str(), "printed.xml", plugins)), chain.str());
-  std::filesystem::remove(file);
 }
 
 // The example alone, or behind a gadget that gives what it takes.

@@ -13,6 +13,8 @@
 #include "core/archive/archive.h"
 #include "core/error.h"
 #include "core/physics/spectrum_file.h"
+#include "core/testing/folder.h"
+#include "core/testing/refusal.h"
 #include "pipelines/counterflow/import_arrays.h"
 #include "pipelines/counterflow/import_center.h"
 #include "pipelines/counterflow/import_settings.h"
@@ -22,17 +24,10 @@
 namespace counterflow {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-class Import : public testing::Test {
+class Import : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / ("import-" + std::to_string(::getpid()) + "-" + info->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string xml(const std::string& inside) {
     std::ofstream(folder_ / "geometry.xml") << "<import>\n" << inside << "\n</import>\n";
     return (folder_ / "geometry.xml").string();
@@ -57,14 +52,9 @@ class Import : public testing::Test {
     return out.str();
   }
   std::string refusal(const std::string& inside, const std::vector<std::string>& arrays) {
-    try {
-      import(inside, arrays);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return testing::refusal([&] { import(inside, arrays); });
   }
-  std::filesystem::path folder_;
+  const testing::Folder folder_;
 };
 
 const std::string kGeometry =
@@ -264,7 +254,7 @@ TEST_F(Import, the_quail_has_its_centre_a_third_of_an_element_off_and_turns_as_i
   options.find_center = true;
   std::ostringstream out;
   import_scan(options, {}, out);
-  EXPECT_THAT(out.str(), testing::Not(HasSubstr("turns the other way")));
+  EXPECT_THAT(out.str(), ::testing::Not(HasSubstr("turns the other way")));
   ArchiveReader reader(options.output);
   EXPECT_EQ(reader.header().bins(), 3u);
   EXPECT_EQ(reader.header().geometry.columns, 552u);

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "core/testing/folder.h"
 #include "pipelines/counterflow/font.h"
 #include "pipelines/counterflow/panel.h"
 #include "pipelines/counterflow/plot.h"
@@ -29,7 +30,8 @@ TEST(Picture, is_read_back_from_png_row_0_first) {
   Picture picture(5, 3, kBlack);
   picture.set(4, 0, {1, 0.5, 0});
   picture.set(0, 2, {0, 0, 1});
-  const std::filesystem::path file = std::filesystem::path(::testing::TempDir()) / "picture_test.png";
+  const testing::Folder folder;
+  const auto file = folder / "picture.png";
   picture.write_png(file);
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
@@ -44,7 +46,7 @@ TEST(Picture, is_read_back_from_png_row_0_first) {
 }
 
 TEST(Picture, into_a_folder_that_is_not_there_is_refused) {
-  EXPECT_THROW(Picture(2, 2, kBlack).write_png(std::filesystem::path(::testing::TempDir()) / "nowhere" / "x.png"), ArchiveError);
+  EXPECT_THROW(Picture(2, 2, kBlack).write_png(testing::Folder() / "nowhere" / "x.png"), ArchiveError);
 }
 
 TEST(Stroke, covers_its_length_times_its_width) {

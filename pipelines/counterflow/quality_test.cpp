@@ -12,7 +12,7 @@
 namespace counterflow {
 namespace {
 
-using test::gaussian_frequency;
+using testing::gaussian_frequency;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -24,7 +24,7 @@ struct Scene {
 
   Scene() {
     std::vector<double> rod(grid.nx * grid.ny, 0.0);
-    test::add_disk(rod, grid, -20, 0, 10, 0.8, 0.02);
+    testing::add_disk(rod, grid, -20, 0, 10, 0.8, 0.02);
     std::mt19937_64 random(5);
     std::normal_distribution<double> normal;
     for (std::size_t z = 0; z < grid.nz; ++z)
@@ -57,7 +57,7 @@ TEST(Quality, finds_an_edge_and_a_uniform_region_by_itself_in_units_for_people) 
 TEST(Quality, prefers_a_wire) {
   Scene scene;
   std::vector<double> wire(scene.grid.nx * scene.grid.ny, 0.0);
-  test::add_disk(wire, scene.grid, 14, -15, 0.3, 0.8, 1);
+  testing::add_disk(wire, scene.grid, 14, -15, 0.3, 0.8, 1);
   for (std::size_t z = 0; z < scene.grid.nz; ++z)
     for (std::size_t i = 0; i < wire.size(); ++i) scene.images.value.block(1u, z)[i] += static_cast<float>(wire[i]);
   scene.regions.push_back({"wire", 14, -15, 0.3, {}});
@@ -83,7 +83,7 @@ TEST(Quality, is_measured_where_it_is_asked_for_without_a_truth) {
 
 TEST(Quality, is_printed_as_two_tables_and_written_as_curves) {
   const Scene scene;
-  const test::Folder folder;
+  const testing::Folder folder;
   const auto q = measure_quality({scene.images}, scene.regions);
   std::ostringstream table;
   print_quality(q, table);
@@ -91,11 +91,11 @@ TEST(Quality, is_printed_as_two_tables_and_written_as_curves) {
   EXPECT_THAT(table.str(), HasSubstr("\n  iodine [mg/mL]  edge of iodine rod"));
   EXPECT_THAT(table.str(), HasSubstr("\nnoise (NPS)\n"));
   write_quality(q, folder / "plots");
-  EXPECT_THAT(test::read_file(folder / "plots/mtf.csv"), HasSubstr("\niodine,edge of iodine rod,0,1\n"));
-  EXPECT_THAT(test::read_file(folder / "plots/mtf.csv"), Not(HasSubstr("water,")));
-  EXPECT_THAT(test::read_file(folder / "plots/nps.csv"), HasSubstr("\nwater,g/cm^3,body,"));
+  EXPECT_THAT(testing::read_file(folder / "plots/mtf.csv"), HasSubstr("\niodine,edge of iodine rod,0,1\n"));
+  EXPECT_THAT(testing::read_file(folder / "plots/mtf.csv"), Not(HasSubstr("water,")));
+  EXPECT_THAT(testing::read_file(folder / "plots/nps.csv"), HasSubstr("\nwater,g/cm^3,body,"));
   for (const char* picture : {"mtf.png", "nps_1_water.png", "nps_2_iodine.png"})
-    EXPECT_THAT(test::read_file(folder / (std::string("plots/") + picture)), HasSubstr("PNG"));
+    EXPECT_THAT(testing::read_file(folder / (std::string("plots/") + picture)), HasSubstr("PNG"));
 }
 
 }  // namespace

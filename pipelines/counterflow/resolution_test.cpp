@@ -3,20 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <random>
 #include <string>
 
-#include "core/error.h"
+#include "core/testing/refusal.h"
 #include "pipelines/counterflow/test_blur.h"
 
 namespace counterflow {
 namespace {
 
-using test::add_disk;
-using test::gaussian_frequency;
-using test::gaussian_mtf;
+using testing::add_disk;
+using testing::gaussian_frequency;
+using testing::gaussian_mtf;
 using ::testing::HasSubstr;
+using testing::refusal;
 
 const ImageGrid kGrid{.nx = 110, .ny = 96, .voxel_x = 0.7, .voxel_y = 0.7, .centre_x = 2, .centre_y = -1};
 
@@ -97,21 +97,12 @@ TEST(Resolution, differences_between_directions_are_averaged) {
   }
 }
 
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(Resolution, where_there_is_no_wire_or_edge_is_refused) {
   const auto image = flat(1);
-  EXPECT_THAT(error_of([&] { wire_resolution(image, kGrid, {0, 0, 0.1}); }), HasSubstr("no wire at (0, 0) mm"));
-  EXPECT_THAT(error_of([&] { wire_resolution(image, kGrid, {38, 0, 0.1}); }), HasSubstr("not within the image"));
-  EXPECT_THAT(error_of([&] { edge_resolution(image, kGrid, {0, 0, 2}); }), HasSubstr("too small"));
-  EXPECT_THAT(error_of([&] { edge_resolution(image, kGrid, {200, 0, 14}); }), HasSubstr("too little of it"));
+  EXPECT_THAT(refusal<DataError>([&] { wire_resolution(image, kGrid, {0, 0, 0.1}); }), HasSubstr("no wire at (0, 0) mm"));
+  EXPECT_THAT(refusal<DataError>([&] { wire_resolution(image, kGrid, {38, 0, 0.1}); }), HasSubstr("not within the image"));
+  EXPECT_THAT(refusal<DataError>([&] { edge_resolution(image, kGrid, {0, 0, 2}); }), HasSubstr("too small"));
+  EXPECT_THAT(refusal<DataError>([&] { edge_resolution(image, kGrid, {200, 0, 14}); }), HasSubstr("too little of it"));
 }
 
 TEST(Resolution, frequency_of_a_level_lies_between_points_or_nowhere) {

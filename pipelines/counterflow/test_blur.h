@@ -7,7 +7,7 @@
 
 #include "core/geometry/scan_geometry.h"
 
-namespace counterflow::test {
+namespace counterflow::testing {
 
 // Value at the distance r from the middle of a disk of value 1, blurred by a Gaussian of deviation s:
 // integral over rho < R of rho / s^2 exp(-(r^2 + rho^2) / 2 s^2) I0(r rho / s^2).
@@ -50,4 +50,4 @@ inline double gaussian_mtf(double frequency, double s) {
 // Where that is `level`.
 inline double gaussian_frequency(double level, double s) { return std::sqrt(-std::log(level) / 2) / (std::numbers::pi * s); }
 
-}  // namespace counterflow::test
+}  // namespace counterflow::testing

@@ -8,6 +8,7 @@
 #include "core/physics/count_pairs.h"
 #include "core/physics/detector_response.h"
 #include "core/random.h"
+#include "core/testing/refusal.h"
 #include "pipelines/simulator/drawn_counts.h"
 #include "pipelines/simulator/forward_model.h"
 #include "pipelines/simulator/pixel_faults.h"
@@ -17,6 +18,7 @@ namespace counterflow {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::refusal;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kLess = 10;
@@ -33,16 +35,6 @@ Scenario scenario_of(const std::string& detector, const std::string& acquisition
                     "/><phantom name='water_cylinder' diameter='100'/><truth materials='water'/><sampling column_rays='1'/>" +
                     more + "</scenario>",
                 "test.xml"));
-}
-
-template <class Act>
-std::string refusal(Act&& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 // Counts of a pixel in air, by bin.

@@ -62,7 +62,7 @@ TEST(Phantom, gammex_has_all_rods_of_the_catalogue_at_both_radii) {
   for (const char* material : {"gammex_472_i2_0", "gammex_472_i2_5", "gammex_472_i5_0", "gammex_472_i7_5", "gammex_472_i10_0",
                                "gammex_472_i15_0", "gammex_472_i20_0", "gammex_472_ca50_0", "gammex_472_ca100_0",
                                "gammex_472_ca200_0", "gammex_472_ca300_0", "gammex_472_ca400_0", "water", "solid_water"})
-    EXPECT_THAT(phantom.materials, testing::Contains(material));
+    EXPECT_THAT(phantom.materials, ::testing::Contains(material));
   EXPECT_TRUE(phantom.painting.z_invariant());
   EXPECT_NEAR(phantom.painting.reach(), 165, 1e-12);
   EXPECT_EQ(painted("gammex_472", {{"inserts", "iodine"}}).painting.shapes().size(), 12u);
@@ -70,7 +70,7 @@ TEST(Phantom, gammex_has_all_rods_of_the_catalogue_at_both_radii) {
 
 TEST(Phantom, the_basis_gammex_is_made_of_water_iodine_and_calcium_alone) {
   for (const std::string& material : painted("gammex_basis").materials)
-    EXPECT_THAT(material, testing::MatchesRegex("water|water[+][0-9.]+mg/mL[*](iodine|calcium)"));
+    EXPECT_THAT(material, ::testing::MatchesRegex("water|water[+][0-9.]+mg/mL[*](iodine|calcium)"));
 }
 
 TEST(Phantom, shepp_logan_has_the_values_of_its_table) {
@@ -149,13 +149,13 @@ TEST(Phantom, wrong_names_and_unknown_densities_are_refused) {
     }
     return "";
   };
-  EXPECT_THAT(message([] { ready_phantom("gammex_427"); }), testing::HasSubstr("did you mean 'gammex_472'?"));
-  EXPECT_THAT(message([] { painted("wire", {{"diametre", "2"}}); }), testing::HasSubstr("did you mean 'diameter'?"));
+  EXPECT_THAT(message([] { ready_phantom("gammex_427"); }), ::testing::HasSubstr("did you mean 'gammex_472'?"));
+  EXPECT_THAT(message([] { painted("wire", {{"diametre", "2"}}); }), ::testing::HasSubstr("did you mean 'diameter'?"));
   Phantom phantom;
   EXPECT_THAT(message([&] {
                 phantom.paint(Shape::ellipsoid({}, {1, 1, 1}), "CaCO3");
               }),
-              testing::HasSubstr("the density of 'CaCO3' is not known: give density"));
+              ::testing::HasSubstr("the density of 'CaCO3' is not known: give density"));
 }
 
 }  // namespace

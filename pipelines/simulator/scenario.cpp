@@ -146,7 +146,7 @@ void parse_detector(const XmlElement& element, const Folders& folders, ScanHeade
   double upper_end = 0;
   system.detector = "CdTe 1.6";
   read_attributes(element, [&](PropertyVisitor& v) {
-    v("sensor", system.detector, {.text = "material and thickness in mm, or the name of a response file"});
+    v("sensor", system.detector, {.text = "material and thickness in mm, 'ideal', or the name of a response file"});
     v("thresholds", system.thresholds, {.unit = "keV", .text = "lower edge of each bin", .min = 1, .max = 300});
     v("upper_end", upper_end, {.unit = "keV", .text = "of the last bin; 0: open", .min = 0, .max = 300});
     v("bin_spectra", system.bin_spectra, {.text = "a file of effective spectra instead of tube, sensor and thresholds"});

@@ -6,11 +6,12 @@
 #include <numbers>
 
 #include "core/geometry/helix.h"
+#include "core/testing/refusal.h"
 
 namespace counterflow {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const std::string kGeometry =
     "<geometry beam='fan-flat' columns='20' rows='3' views='10' views_per_rotation='16' source_to_isocenter='500'"
@@ -26,17 +27,8 @@ Scenario parsed(const std::string& content) {
 // Line 2 is the geometry, 3 the tube, 4 the detector, 5 the phantom, 6 what is added.
 Scenario with(const std::string& more) { return parsed(kGeometry + kTube + kDetector + kPhantom + more); }
 
-template <class Call>
-std::string refusal_of(Call&& call) {
-  try {
-    call();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
 std::string refusal(const std::string& content) {
-  return refusal_of([&] { parsed(content); });
+  return testing::refusal<ConfigError>([&] { parsed(content); });
 }
 std::string refusal_with(const std::string& more) { return refusal(kGeometry + kTube + kDetector + kPhantom + more); }
 std::string refusal_of_phantom(const std::string& phantom) { return refusal(kGeometry + kTube + kDetector + phantom); }
@@ -81,9 +73,10 @@ TEST(Scenario, of_a_helix_has_its_middle_at_zero_and_all_complete_slices) {
   EXPECT_GT(h.grid.nz, 10u);
   EXPECT_EQ(helix("table_feed='7' first_table_position='3'").header.geometry.first_table_position, 3);
   EXPECT_EQ(helix("pitch='1'", "<image nz='3' thickness='2'/>").header.grid.nz, 3u);
-  EXPECT_THAT(refusal_of([&] { helix("table_feed='7' pitch='1'"); }), HasSubstr("got both"));
-  EXPECT_THAT(refusal_of([&] { helix("pitch='9'"); }), HasSubstr("leaves gaps between the turns: expected at most 1."));
-  EXPECT_THAT(refusal_of([&] { helix("pitch='1.86'", "", "18"); }), HasSubstr("ask for more views"));
+  EXPECT_THAT(testing::refusal<ConfigError>([&] { helix("table_feed='7' pitch='1'"); }), HasSubstr("got both"));
+  EXPECT_THAT(testing::refusal<ConfigError>([&] { helix("pitch='9'"); }),
+              HasSubstr("leaves gaps between the turns: expected at most 1."));
+  EXPECT_THAT(testing::refusal<ConfigError>([&] { helix("pitch='1.86'", "", "18"); }), HasSubstr("ask for more views"));
   EXPECT_THAT(refusal("<geometry pitch='1' columns='20' views='9' source_to_isocenter='500' source_to_detector='900'"
                       " column_pitch='4'/>\n" +
                       kTube + kDetector + kPhantom),
@@ -92,6 +85,15 @@ TEST(Scenario, of_a_helix_has_its_middle_at_zero_and_all_complete_slices) {
 
 TEST(Scenario, without_air_views_the_header_has_the_open_beam) {
   EXPECT_EQ(with("<acquisition open_beam_counts='5e4' air_views='0'/>").header.system.open_beam_counts, 5e4);
+}
+
+TEST(Scenario, an_ideal_sensor_needs_no_file) {
+  const auto of = [](const std::string& sensor) {
+    return parsed(kGeometry + kTube + "<detector sensor='" + sensor + "' thresholds='30 60'/>\n" + kPhantom);
+  };
+  EXPECT_EQ(of("ideal").header.system.detector, "ideal");
+  EXPECT_TRUE(of("ideal").header.system.files.empty());
+  EXPECT_THAT(testing::refusal<ConfigError>([&] { of("idael"); }), HasSubstr("no file 'idael'"));
 }
 
 TEST(Scenario, bodies_are_painted_over_a_ready_phantom) {

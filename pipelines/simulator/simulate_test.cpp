@@ -143,7 +143,7 @@ TEST(Simulation, bowties_that_make_no_sense_are_refused) {
     }
     return "";
   };
-  using testing::HasSubstr;
+  using ::testing::HasSubstr;
   EXPECT_EQ(refusal([](Parts&) {}), "");
   EXPECT_THAT(refusal([](Parts& p) { p.tube = "bowtie='none.txt'"; }), HasSubstr("<tube>: no file 'none.txt'"));
   EXPECT_THAT(refusal([](Parts& p) { p.tube = "bowtie='response.csv'"; }), HasSubstr("test.xml:1: <tube>: response.csv:"));

@@ -126,7 +126,7 @@ std::vector<fs::path> files_in(const fs::path& folder) {
 }
 
 TEST(Dicom, values_are_those_of_the_image_within_half_a_step) {
-  const test::Folder folder;
+  const testing::Folder folder;
   for (const Case& c : kCases) {
     write_case(folder / "out", c);
     const auto files = files_in(folder / "out");
@@ -155,7 +155,7 @@ TEST(Dicom, values_are_those_of_the_image_within_half_a_step) {
 }
 
 TEST(Dicom, geometry_is_the_grids_in_the_patients_system) {
-  const test::Folder folder;
+  const testing::Folder folder;
   write_case(folder / "out", kCases[0]);
   std::set<std::string> instances, series, studies, frames;
   for (const auto& file : files_in(folder / "out")) {
@@ -183,7 +183,7 @@ TEST(Dicom, geometry_is_the_grids_in_the_patients_system) {
 }
 
 TEST(Dicom, says_what_the_values_are) {
-  const test::Folder folder;
+  const testing::Folder folder;
   write_case(folder / "density", kCases[0]);
   Read iodine(folder.path() / "density/02_iodine/0001.dcm");
   EXPECT_EQ(iodine.text(DCM_SeriesDescription), "iodine [mg/mL]");
@@ -207,14 +207,14 @@ TEST(Dicom, says_what_the_values_are) {
 }
 
 TEST(Dicom, same_input_gives_the_same_bits_and_other_input_other_names) {
-  const test::Folder folder;
+  const testing::Folder folder;
   write_case(folder / "a", kCases[0]);
   write_case(folder / "b", kCases[0]);
   write_case(folder / "other", kCases[0], "another scan");
   write_case(folder / "named", kCases[0], kScan, {"Doe^Jane", "17"});
   const auto a = files_in(folder / "a"), b = files_in(folder / "b");
   ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(test::read_file(a[i]), test::read_file(b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(testing::read_file(a[i]), testing::read_file(b[i]));
   Read mine(a[0]), other(files_in(folder / "other")[0]), named(files_in(folder / "named")[0]);
   for (const auto& key : {DCM_SOPInstanceUID, DCM_SeriesInstanceUID, DCM_StudyInstanceUID, DCM_FrameOfReferenceUID}) {
     EXPECT_NE(mine.text(key), other.text(key));
@@ -227,7 +227,7 @@ TEST(Dicom, same_input_gives_the_same_bits_and_other_input_other_names) {
 }
 
 TEST(Dicom, chains_of_one_scan_share_a_study_and_a_frame_of_reference) {
-  const test::Folder folder;
+  const testing::Folder folder;
   for (const char* chain : {"one", "two"}) {
     DicomWriter writer(folder / chain, header(), {chain, "initial"});
     for (std::size_t z = 0; z < 3; ++z) writer.write(slice_of(kMono, z, 0, 100, false));
@@ -241,7 +241,7 @@ TEST(Dicom, chains_of_one_scan_share_a_study_and_a_frame_of_reference) {
 }
 
 TEST(Dicom, values_that_are_not_finite_are_padding) {
-  const test::Folder folder;
+  const testing::Folder folder;
   DicomWriter writer(folder / "out", header(), {"abcd", "initial"});
   for (std::size_t z = 0; z < 3; ++z) {
     auto image = slice_of(kMono, z, 0, 100, false);
@@ -259,29 +259,30 @@ TEST(Dicom, values_that_are_not_finite_are_padding) {
 }
 
 TEST(DicomFolder, of_ours_is_replaced_and_what_is_not_ours_is_kept) {
-  const test::Folder folder;
+  const testing::Folder folder;
   write_case(folder / "out", kCases[0]);
   write_case(folder / "out", kCases[1]);
   EXPECT_EQ(files_in(folder / "out").size(), 6u);
-  test::write_file(folder.path() / "out" / "letter.txt", "dear");
-  EXPECT_THAT(test::error_of([&] { write_case(folder / "out", kCases[0]); }), HasSubstr("letter.txt"));
-  test::write_file(folder / "file", "x");
-  EXPECT_THAT(test::error_of([&] { write_case(folder / "file", kCases[0]); }), HasSubstr("is a file"));
-  EXPECT_THAT(test::error_of([&] { write_case(folder.path() / "nowhere" / "out", kCases[0]); }), HasSubstr("cannot be written"));
+  testing::write_file(folder.path() / "out" / "letter.txt", "dear");
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { write_case(folder / "out", kCases[0]); }), HasSubstr("letter.txt"));
+  testing::write_file(folder / "file", "x");
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { write_case(folder / "file", kCases[0]); }), HasSubstr("is a file"));
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] { write_case(folder.path() / "nowhere" / "out", kCases[0]); }),
+              HasSubstr("cannot be written"));
   EXPECT_EQ(files_in(folder / "out").size(), 7u);
   EXPECT_THAT(folder.names(), ::testing::UnorderedElementsAre("out", "file"));
 }
 
 TEST(DicomFolder, does_not_appear_where_slices_are_missing_or_come_twice) {
-  const test::Folder folder;
+  const testing::Folder folder;
   const auto image = slice_of(kMono, 1, 0, 100, false);
-  EXPECT_THAT(test::error_of([&] {
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] {
                 DicomWriter writer(folder / "out", header(), {"abcd", "initial"});
                 writer.write(image);
                 writer.finish(kScan);
               }),
               HasSubstr("slice 0 is missing"));
-  EXPECT_THAT(test::error_of([&] {
+  EXPECT_THAT(testing::refusal<ArchiveError>([&] {
                 DicomWriter writer(folder / "out", header(), {"abcd", "initial"});
                 writer.write(image);
                 writer.write(image);
@@ -331,7 +332,7 @@ void write_scan(const fs::path& file) {
 }
 
 TEST(Dicom, of_a_run_holds_what_the_image_file_of_the_same_run_holds) {
-  const test::Folder folder;
+  const testing::Folder folder;
   write_scan(folder / "scan.h5");
   CommonOptions common;
   common.plugins = {COUNTERFLOW_PLUGIN_DIR};
@@ -369,7 +370,7 @@ std::string output_of(const std::string& command) {
 
 TEST(Dicom, dciodvfy_finds_no_error_in_any_kind_of_series) {
   if (std::system("command -v dciodvfy > /dev/null") != 0) GTEST_SKIP() << "dciodvfy is not installed (Debian: dicom3tools)";
-  const test::Folder folder;
+  const testing::Folder folder;
   for (const Case& c : kCases) {
     write_case(folder / "out", c);
     for (const auto& file : files_in(folder / "out")) {
@@ -382,7 +383,7 @@ TEST(Dicom, dciodvfy_finds_no_error_in_any_kind_of_series) {
 
 TEST(Dicom, dcmdump_reads_every_file_without_complaint) {
   if (std::system("command -v dcmdump > /dev/null") != 0) GTEST_SKIP() << "dcmdump is not installed (Debian: dcmtk)";
-  const test::Folder folder;
+  const testing::Folder folder;
   write_case(folder / "out", kCases[0]);
   const std::string text = output_of("dcmdump '" + (folder / "out").string() + "' +sd +r");
   EXPECT_THAT(text, HasSubstr("PixelData"));
