@@ -24,7 +24,8 @@ template <class Real>
 std::string print_gadget(const Chain<Real>& chain, std::size_t k) {
   const auto& stage = *chain.stages[k];
   const std::string element = chain.places[k].in_training ? "loss" : "gadget";
-  std::string text = "    <" + element + (chain.places[k].after.empty() ? "" : attribute("after", chain.places[k].after)) + ">\n";
+  std::string text = "    <" + element + (chain.places[k].after.empty() ? "" : attribute("after", chain.places[k].after));
+  text += (chain.places[k].weight == 1 ? "" : attribute("weight", number_text(chain.places[k].weight))) + ">\n";
   text += "      <name>" + xml_escape(stage.name) + "</name>\n";
   text += "      <dll>" + xml_escape(chain.places[k].dll) + "</dll>\n";
   text += "      <classname>" + xml_escape(stage.classname) + "</classname>\n";
@@ -37,19 +38,33 @@ template <class Real>
 std::string print_training(const Chain<Real>& chain) {
   std::string text;
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
-    for (const auto& name : chain.places[k].trained)
-      text += "    <parameter" + attribute("gadget", chain.stages[k]->name) + attribute("name", name) + "/>\n";
+    for (TrainedParameter parameter : chain.places[k].trained) {
+      text += "    <parameter" + attribute("gadget", chain.stages[k]->name) + attribute("name", parameter.name);
+      PropertyList list;
+      parameter.describe(list);
+      for (const auto& property : list.properties) text += attribute(property.name, property.value);
+      text += "/>\n";
+    }
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
     if (chain.places[k].in_training) text += print_gadget(chain, k);
-  if (!chain.optimiser.empty()) {
-    text += "    <optimiser";
-    for (const auto& [name, value] : chain.optimiser) text += attribute(name, value);
+  if (!chain.optimiser.name.empty()) {
+    text += "    <optimiser" + attribute("name", chain.optimiser.name);
+    for (const auto& [name, setting] : chain.optimiser.settings) text += attribute(name, setting.value);
     text += "/>\n";
   }
   return text.empty() ? "" : "  <training>\n" + text + "  </training>\n";
 }
 
 }  // namespace
+
+void TrainedParameter::describe(PropertyVisitor& v) {
+  v("sigma", sigma, {.text = "Standard deviation of the prior, in the parameter's unit; 0 = its scale.", .min = 0});
+  v("weight", weight, {.unit = "1", .text = "Of the prior beside losses, which are means.", .min = 0});
+  v("smooth", smooth, {.text = "Axis along which neighbours shall be alike; empty = none."});
+  v("smooth_sigma", smooth_sigma, {.text = "Standard deviation between neighbours; 0 = sigma.", .min = 0});
+  v("min", min, {.text = "Smallest value, in the parameter's unit."});
+  v("max", max, {.text = "Largest value, in the parameter's unit."});
+}
 
 template <class Real>
 bool Chain<Real>::leaves(std::size_t stage) const {
@@ -58,6 +73,13 @@ bool Chain<Real>::leaves(std::size_t stage) const {
   for (std::size_t k = stage + 1; k < stages.size(); ++k)
     if (!places[k].side() && stages[k]->form() != Form::sink) return false;
   return true;
+}
+
+template <class Real>
+std::vector<std::string> Chain<Real>::trained_names(std::size_t stage) const {
+  std::vector<std::string> names;
+  for (const auto& parameter : places[stage].trained) names.push_back(parameter.name);
+  return names;
 }
 
 template <class Real>

@@ -18,13 +18,34 @@
 
 namespace counterflow {
 
+// What <training> asks of one block of a gadget's parameters: where it starts from, its prior and its bounds. The prior is
+//   weight/2 [ sum ((p - centre)/sigma)^2 + sum over neighbours along the axis `smooth` ((p' - p)/smooth_sigma)^2 ],
+// centre the values before training.
+struct TrainedParameter {
+  std::string name;
+  double sigma = 0;                  // in the parameter's unit; 0 = its scale
+  double weight = 1e-6;              // of the prior; losses are means, so about 1 / number of pixels
+  std::string smooth = "";           // an axis of the parameter; "" = none
+  double smooth_sigma = 0;           // in the parameter's unit; 0 = sigma
+  double min = -1e300, max = 1e300;  // in the parameter's unit, within the gadget's own bounds
+  void describe(PropertyVisitor& v);
+  bool operator==(const TrainedParameter&) const = default;
+};
+
+// How the training searches: attributes of <optimiser> beside its name belong to the method (core/training/optimiser.h).
+struct OptimiserText {
+  std::string name;  // "" = none
+  std::map<std::string, Setting> settings;
+};
+
 // Where a stage stands, and what the XML says of it beside its properties.
 struct Place {
-  std::size_t source = 0;            // the Map or Fold before it whose output it takes, or Chain::kScan
-  std::string after;                 // as in the XML: beside the main line; "" = on it
-  std::string dll;                   // its plugin
-  std::vector<std::string> trained;  // names of the parameters to learn
-  bool in_training = false;          // a <loss> of <training>
+  std::size_t source = 0;  // the Map or Fold before it whose output it takes, or Chain::kScan
+  std::string after;       // as in the XML: beside the main line; "" = on it
+  std::string dll;         // its plugin
+  std::vector<TrainedParameter> trained;
+  bool in_training = false;  // a <loss> of <training>
+  double weight = 1;         // of a loss in the sum
   bool side() const { return !after.empty(); }
   bool operator==(const Place&) const = default;
 };
@@ -35,12 +56,13 @@ struct Chain {
 
   std::vector<std::unique_ptr<Stage<Real>>> stages;  // in the order of the file; losses of <training> last
   std::vector<Place> places;                         // [stage]
-  std::map<std::string, std::string> optimiser;      // attributes of <optimiser>
-  std::string file;                                  // of messages
+  OptimiserText optimiser;
+  std::string file;  // of messages
 
   std::size_t source(std::size_t stage) const { return places[stage].source; }
   // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it.
   bool leaves(std::size_t stage) const;
+  std::vector<std::string> trained_names(std::size_t stage) const;
   // The first trained stage; stages.size() where none is.
   std::size_t first_trained() const;
   // Whether what `stage` takes came through `ancestor`.

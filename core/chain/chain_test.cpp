@@ -92,11 +92,12 @@ TEST(Chain, a_sink_passes_on_what_it_saw) {
 
 TEST(Chain, print_parses_to_the_same_chain) {
   const std::string odd = "<property><name>note</name><value>a &lt;b&gt; &amp; \"c\"\n\td</value></property>";
-  const auto chain = parse(chain_of(kWhole + gadget("TestScale", odd, after("fold")),
-                                    "<parameter gadget=\"gain\"/>" + kLoss + "<optimiser name=\"lbfgs\" iterations=\"40\"/>"));
+  const auto chain = parse(
+      chain_of(kWhole + gadget("TestScale", odd, after("fold")),
+               "<parameter gadget=\"gain\" sigma=\"0.5\" max=\"2\"/>" + kLoss + "<optimiser name=\"lbfgs\" iterations=\"40\"/>"));
   const std::string text = print_chain(chain);
   EXPECT_THAT(text, HasSubstr("<property name=\"fail_at\" value=\"-1\"/>"));
-  EXPECT_THAT(text, HasSubstr("<parameter gadget=\"gain\" name=\"log_gain\"/>"));
+  EXPECT_THAT(text, HasSubstr("<parameter gadget=\"gain\" name=\"log_gain\" sigma=\"0.5\" weight=\"1e-06\""));
   EXPECT_THAT(text, HasSubstr("iterations=\"40\""));
   const auto again = parse(text);
   EXPECT_EQ(print_chain(again), text);
@@ -114,9 +115,9 @@ TEST(Chain, hash_depends_on_what_is_computed_alone) {
 
 TEST(Chain, losses_and_parameters_of_training_are_resolved) {
   const auto chain = parse(chain_of(kWhole, trained("gain") + trained("fold") + kLoss));
-  EXPECT_EQ(chain.places[1].trained, std::vector<std::string>{"log_gain"});
+  EXPECT_EQ(chain.trained_names(1), std::vector<std::string>{"log_gain"});
   EXPECT_TRUE(chain.places[2].trained.empty());
-  EXPECT_EQ(chain.places[3].trained, std::vector<std::string>{"scale"});
+  EXPECT_EQ(chain.trained_names(3), std::vector<std::string>{"scale"});
   EXPECT_EQ(chain.first_trained(), 1u);
   EXPECT_EQ(chain.source(4), 3u);
   EXPECT_TRUE(chain.places[4].in_training);
@@ -220,6 +221,30 @@ TEST(ChainRefusal, training_without_a_loss_behind_it) {
   EXPECT_EQ(refusal(chain_of(kWhole, trained("gain") + early)), "accepted");
   EXPECT_THAT(refusal(chain_of(kWhole, "<loss><dll>counterflow_test_gadgets</dll><classname>TestScale</classname></loss>")),
               HasSubstr("Map without a loss"));
+}
+
+TEST(Chain, losses_have_weights_and_trained_parameters_priors) {
+  std::string weighted = kLoss;
+  weighted.insert(weighted.find('>'), " weight=\"0.25\"");
+  const auto chain = parse(chain_of(kWhole, "<parameter gadget=\"gain\" sigma=\"0.5\" weight=\"0.01\" min=\"-3\"/>" + weighted));
+  EXPECT_EQ(chain.places[4].weight, 0.25);
+  EXPECT_EQ(parse(print_chain(chain)).places[4].weight, 0.25);
+  const TrainedParameter& gain = chain.places[1].trained.at(0);
+  EXPECT_EQ(gain.sigma, 0.5);
+  EXPECT_EQ(gain.weight, 0.01);
+  EXPECT_EQ(gain.min, -3);
+}
+
+TEST(ChainRefusal, wrong_settings_of_training) {
+  const auto parameter = [](const std::string& attributes) { return "<parameter gadget=\"gain\" " + attributes + "/>" + kLoss; };
+  EXPECT_THAT(refusal(chain_of(kWhole, parameter("sigam=\"1\""))), HasSubstr("did you mean 'sigma'"));
+  EXPECT_THAT(refusal(chain_of(kWhole, parameter("sigma=\"-1\""))), HasSubstr("got '-1'"));
+  EXPECT_THAT(refusal(chain_of(kWhole, parameter("min=\"1\" max=\"1\""))), HasSubstr("expected min < max"));
+  for (const char* weight : {"0", "-1", "much", "nan"}) {
+    std::string loss = kLoss;
+    loss.insert(loss.find('>'), " weight=\"" + std::string(weight) + "\"");
+    EXPECT_THAT(refusal(chain_of(kWhole, trained("gain") + loss)), HasSubstr("got '" + std::string(weight) + "'"));
+  }
 }
 
 TEST(ChainRefusal, wrong_structure_is_refused_at_its_line) {

@@ -115,10 +115,11 @@ void check_name(const GadgetText& gadget) {
 
 GadgetText read_gadget(const XmlElement& element) {
   element.allow_children({"name", "dll", "classname", "after", "property"});
-  check_attributes(element, {"after"});
   GadgetText gadget;
   gadget.where = element.where;
   gadget.is_loss = element.name == "loss";
+  check_attributes(element, gadget.is_loss ? std::vector<std::string>{"after", "weight"} : std::vector<std::string>{"after"});
+  if (const auto weight = element.attributes.find("weight"); weight != element.attributes.end()) gadget.weight = weight->second;
   gadget.dll = only_text(element, "dll");
   gadget.classname = only_text(element, "classname");
   gadget.after = either(element, "after");
@@ -153,19 +154,21 @@ void read_training(const XmlElement& element, ChainText& chain) {
   for (const auto& child : element.children) {
     if (child.name == "loss") chain.gadgets.push_back(read_gadget(child));
     if (child.name == "parameter") {
-      check_attributes(child, {"gadget", "name"});
       const auto attribute = [&](const char* name) {
         const auto found = child.attributes.find(name);
         return found == child.attributes.end() ? std::string() : found->second;
       };
       if (attribute("gadget").empty())
         throw ConfigError(child.where + ": <parameter> needs gadget=\"name\", one of the gadgets above");
-      chain.parameters.push_back({attribute("gadget"), attribute("name"), child.where});
+      ParameterText parameter{attribute("gadget"), attribute("name"), {}, child.where};
+      for (const auto& [name, value] : child.attributes)
+        if (name != "gadget" && name != "name") parameter.settings[name] = {value, child.where};
+      chain.parameters.push_back(std::move(parameter));
     }
     if (child.name == "optimiser") {
       if (!chain.optimiser.empty()) throw ConfigError(child.where + ": a second <optimiser>: keep one");
       if (!child.attributes.count("name")) throw ConfigError(child.where + ": <optimiser> needs a name");
-      chain.optimiser = child.attributes;
+      for (const auto& [name, value] : child.attributes) chain.optimiser[name] = {value, child.where};
     }
   }
 }

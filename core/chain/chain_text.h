@@ -16,20 +16,22 @@ struct GadgetText {
   std::string dll, classname;
   std::string after;  // "" = the main line before it
   std::map<std::string, Setting> properties;
-  bool is_loss = false;  // stands in <training>
-  std::string where;     // "file:line"
+  bool is_loss = false;     // stands in <training>
+  std::string weight = "";  // of a loss, as written; "" = 1
+  std::string where;        // "file:line"
 };
 
 struct ParameterText {
   std::string gadget;
-  std::string name;  // "" = all parameters of the gadget
+  std::string name;                         // "" = all parameters of the gadget
+  std::map<std::string, Setting> settings;  // the other attributes
   std::string where;
 };
 
 struct ChainText {
   std::vector<GadgetText> gadgets;  // in the order of the file; losses of <training> last
   std::vector<ParameterText> parameters;
-  std::map<std::string, std::string> optimiser;
+  std::map<std::string, Setting> optimiser;  // attributes of <optimiser>; empty = there is none
 };
 
 // Throws ConfigError "file:line: ...": not XML, too large or deep, not in the schema, an element with no place here.

@@ -90,6 +90,14 @@ void check_types(const Chain<Real>& chain, std::size_t k) {
                       (chain.places[k].side() ? "" : ", or attach it elsewhere with after=\"name\""));
 }
 
+double loss_weight(const GadgetText& text) {
+  double weight = 1;
+  if (text.weight.empty()) return weight;
+  PropertyReader read({{"weight", {text.weight, text.where}}}, "<loss>");
+  read("weight", weight, {.min = 1e-30, .max = 1e30});
+  return weight;
+}
+
 template <class Real>
 void append(Chain<Real>& chain, const GadgetText& text, const PluginFolders& plugins) {
   const std::size_t source = source_of(chain, text);
@@ -98,7 +106,7 @@ void append(Chain<Real>& chain, const GadgetText& text, const PluginFolders& plu
     throw ConfigError(text.where + ": " + text.classname + " is a " + form_name(stage->form()) +
                       " without a loss: put it into <stream>, and a gadget that has a loss here");
   chain.stages.push_back(std::move(stage));
-  chain.places.push_back({source, text.after, text.dll, {}, text.is_loss});
+  chain.places.push_back({source, text.after, text.dll, {}, text.is_loss, loss_weight(text)});
   check_types(chain, chain.stages.size() - 1);
 }
 
@@ -115,12 +123,17 @@ void mark_trained(Chain<Real>& chain, const ParameterText& parameter) {
   if (!parameter.name.empty() && std::find(known.begin(), known.end(), parameter.name) == known.end())
     throw ConfigError(parameter.where + ": " + parameter.gadget + " has no parameter '" + parameter.name + "'" +
                       did_you_mean(parameter.name, known));
-  auto& names = chain.places[k].trained;
+  auto& trained = chain.places[k].trained;
   const auto wanted = parameter.name.empty() ? known : std::vector<std::string>{parameter.name};
   for (const auto& name : wanted) {
-    if (std::find(names.begin(), names.end(), name) != names.end())
+    if (std::ranges::find(trained, name, &TrainedParameter::name) != trained.end())
       throw ConfigError(parameter.where + ": parameter '" + name + "' of " + parameter.gadget + " is named twice: keep one");
-    names.push_back(name);
+    trained.emplace_back().name = name;
+    PropertyReader read(parameter.settings, "<parameter>");
+    trained.back().describe(read);
+    read.finish();
+    if (!(trained.back().min < trained.back().max))
+      throw ConfigError(parameter.where + ": parameter '" + name + "' of " + parameter.gadget + ": expected min < max");
   }
 }
 
@@ -171,7 +184,10 @@ Chain<Real> parse_chain(const std::string& xml, const std::string& name, const P
   const ChainText text = parse_chain_text(xml, name);
   Chain<Real> chain;
   chain.file = name;
-  chain.optimiser = text.optimiser;
+  if (const auto method = text.optimiser.find("name"); method != text.optimiser.end()) {
+    chain.optimiser = {method->second.value, text.optimiser};
+    chain.optimiser.settings.erase("name");
+  }
   for (const auto& gadget : text.gadgets) append(chain, gadget, plugins);
   for (const auto& parameter : text.parameters) mark_trained(chain, parameter);
   check_mixing(chain);

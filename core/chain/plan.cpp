@@ -55,7 +55,7 @@ Row stage_row(const Chain<float>& chain, std::size_t k) {
   std::string notes = stage.differentiable() ? "adjoint" : sink && !stage.has_loss() ? "observes" : "no adjoint";
   if (stage.calibrates()) notes += ", calibrates";
   if (stage.has_loss()) notes += ", loss";
-  if (!chain.places[k].trained.empty()) notes += ", trained: " + joined(chain.places[k].trained, " ");
+  if (!chain.places[k].trained.empty()) notes += ", trained: " + joined(chain.trained_names(k), " ");
   if (chain.leaves(k)) notes += ", leaves the chain";
   return {stage.name, form_name(stage.form()),
           sink ? message_name(stage.in()) : fmt::format("{} -> {}", message_name(stage.in()), message_name(stage.out())),
@@ -93,7 +93,7 @@ std::string gradient_text(const Chain<float>& chain) {
     std::vector<std::string> path = {chain.stages[loss]->name};
     for (std::size_t k = chain.source(loss); k != kScan && k >= first; k = chain.source(k))
       path.push_back(chain.stages[k]->name +
-                     (!chain.places[k].trained.empty() ? fmt::format(" [{}]", joined(chain.places[k].trained, " ")) : ""));
+                     (!chain.places[k].trained.empty() ? fmt::format(" [{}]", joined(chain.trained_names(k), " ")) : ""));
     text += "gradient path: " + joined(path, " -> ") + "\n";
   }
   return text;

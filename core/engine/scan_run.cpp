@@ -13,16 +13,40 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 template <class Real>
 ScanRun<Real>::ScanRun(const Chain<Real>& chain, const ScanHeader& header, Workers& workers,
                        std::vector<std::vector<double>> parameters)
-    : chain_(chain), workers_(workers), emitted_(chain.stages.size()), emitted_bar_(chain.stages.size()) {
+    : chain_(chain),
+      workers_(workers),
+      bound_(chain.stages.size()),
+      emitted_(chain.stages.size()),
+      emitted_bar_(chain.stages.size()),
+      calibrated_(chain.stages.size()) {
   chain.check_scan(header);
-  const auto headers = chain.headers(header);
+  headers_ = chain.headers(header);
   for (std::size_t k = 0; k < chain.stages.size(); ++k)
     guard(k, {}, [&] {
-      if (parameters.size() <= k) parameters.push_back(chain.stages[k]->initial(headers[k]));
+      if (parameters.size() <= k) parameters.push_back(chain.stages[k]->initial(headers_[k]));
       sizes_.push_back(parameters[k].size());
-      bound_.push_back(chain.stages[k]->begin(headers[k], parameters[k]));
+      bind(k, parameters[k]);
     });
+  parameters_ = std::move(parameters);
   divide_into_groups();
+}
+
+template <class Real>
+void ScanRun<Real>::bind(std::size_t stage, const std::vector<double>& parameters) {
+  bound_[stage] = chain_.stages[stage]->begin(headers_[stage], parameters);
+  calibrated_[stage] = false;
+}
+
+template <class Real>
+void ScanRun<Real>::restart(std::vector<std::vector<double>> parameters) {
+  for (std::size_t k = 0; k < bound_.size(); ++k)
+    guard(k, {}, [&] {
+      if (!chain_.stages[k]->restart(*bound_[k], parameters[k])) bind(k, parameters[k]);
+    });
+  parameters_ = std::move(parameters);
+  for (auto& messages : emitted_) messages.clear();
+  for (auto& messages : emitted_bar_) messages.clear();
+  for (auto& tokens : kept_) tokens.clear();
 }
 
 template <class Real>
@@ -70,7 +94,7 @@ template <class Real>
 void ScanRun<Real>::calibrate(const M& air) {
   if (calibrating_.empty()) return;
   if (calibrating_.size() > 1) air_.push_back(air);
-  calibrate_stage(calibrating_.front(), air);
+  if (!calibrated_[calibrating_.front()]) calibrate_stage(calibrating_.front(), air);
 }
 
 template <class Real>
@@ -87,6 +111,8 @@ template <class Real>
 void ScanRun<Real>::finish_calibration() {
   for (std::size_t i = 0; i < calibrating_.size(); ++i) {
     const std::size_t k = calibrating_[i];
+    if (calibrated_[k]) continue;
+    calibrated_[k] = true;
     if (i > 0)
       for (const auto& air : air_) calibrate_stage(k, air);
     guard(k, {}, [&] { chain_.stages[k]->calibrated(*bound_[k]); });
@@ -103,8 +129,16 @@ void ScanRun<Real>::work_forward(Token& token, const Group& group) const {
     const std::size_t k = group.stages[i];
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
-    if (stage.form() != Form::fold) guard(k, x, [&] { token.out[i] = stage.forward(*bound_[k], x); });
+    if (stage.form() != Form::fold) guard(k, x, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); });
   }
+}
+
+// x, or what it would be in a perfect scan where a decomposition takes it.
+template <class Real>
+typename ScanRun<Real>::M ScanRun<Real>::perfected(std::size_t stage, const M& x) const {
+  const auto* counts = std::get_if<Sent<Counts<Real>>>(&x);
+  if (!perfect_ || !counts || chain_.stages[stage]->out() == x.index()) return x;
+  return perfect_(stage, **counts);
 }
 
 template <class Real>
@@ -142,43 +176,77 @@ void ScanRun<Real>::end_folds(const Group& group) {
       guard(k, {}, [&] { chain_.stages[k]->end(*bound_[k], [&](M y) { emitted_[k].push_back(std::move(y)); }); });
 }
 
+// The next object view; air views before it go where they calibrate.
 template <class Real>
-double ScanRun<Real>::forward(const Source<Real>& source, Tape tape) {
-  bool object_seen = false;
-  const auto next_of_scan = [&]() -> M {
-    for (;;) {
-      M m = source();
-      if (m.index() != 0 && view_of(m).air) {
-        if (object_seen) throw DataError("an air view came after the first object view: air views come first in a scan");
-        calibrate(m);
-        continue;
-      }
-      if (!object_seen) finish_calibration();
-      object_seen = true;
-      return m;
+typename ScanRun<Real>::M ScanRun<Real>::next_of_scan(const Source<Real>& source, bool& object_seen) {
+  for (;;) {
+    M m = source();
+    if (m.index() != 0 && view_of(m).air) {
+      if (object_seen) throw DataError("an air view came after the first object view: air views come first in a scan");
+      calibrate(m);
+      continue;
     }
-  };
+    if (!object_seen) finish_calibration();
+    object_seen = true;
+    return m;
+  }
+}
+
+template <class Real>
+void ScanRun<Real>::stream_groups(const Source<Real>& source, Tape tape, const Finish& finish) {
+  bool object_seen = false;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups_[g];
     std::size_t n = 0;
     const auto next = [&]() -> std::unique_ptr<Token> {
       auto token = std::make_unique<Token>();
-      if (group.root == kScan) token->input = next_of_scan();
+      if (group.root == kScan) token->input = next_of_scan(source, object_seen);
       else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][n++];
       return token->input.index() == 0 ? nullptr : std::move(token);
     };
     stream<Token>(
         workers_, next, [&](Token& token) { work_forward(token, group); },
         [&](Token& token) {
-          finish_forward(token, group);
+          finish(token, group);
           if (tape == Tape::keep) kept_[g].push_back(std::move(token));
         });
     end_folds(group);
     if (tape == Tape::none && group.root != kScan) emitted_[group.root].clear();
   }
+}
+
+template <class Real>
+double ScanRun<Real>::forward(const Source<Real>& source, Tape tape) {
+  stream_groups(source, tape, [this](Token& token, const Group& group) { finish_forward(token, group); });
+  const auto each = losses();
   double sum = 0;
-  for (double loss : losses()) sum += loss;
+  for (std::size_t k = 0; k < each.size(); ++k) sum += chain_.places[k].weight * each[k];
   return sum;
+}
+
+// ---- references of losses
+
+template <class Real>
+void ScanRun<Real>::refer(const Source<Real>& source, const Perfect& perfect) {
+  perfect_ = perfect;
+  stream_groups(source, Tape::none, [this](Token& token, const Group& group) { finish_reference(token, group); });
+  perfect_ = nullptr;
+}
+
+template <class Real>
+void ScanRun<Real>::refer(std::size_t stage, const M& image) {
+  guard(stage, image, [&] { chain_.stages[stage]->refer(*bound_[stage], image); });
+}
+
+template <class Real>
+void ScanRun<Real>::finish_reference(Token& token, const Group& group) {
+  for (std::size_t i = 0; i < group.stages.size(); ++i) {
+    const std::size_t k = group.stages[i];
+    const auto& stage = *chain_.stages[k];
+    const M& x = input_of(token, group, i);
+    if (stage.form() == Form::fold) guard(k, x, [&] { stage.add(*bound_[k], x); });
+    else if (stage.reference() == "truth") refer(k, x);
+  }
 }
 
 // ---- backward
@@ -201,7 +269,7 @@ void ScanRun<Real>::work_backward(Token& token, const Group& group, std::size_t 
     p_bar.assign(sizes_[k], 0);
     guard(k, x, [&] {
       if (stage.form() == Form::sink) {
-        if (stage.differentiable()) give(i, stage.adjoint(*bound_[k], x, {}, {}, p_bar));
+        if (stage.differentiable()) give(i, scaled(stage.adjoint(*bound_[k], x, {}, {}, p_bar), chain_.places[k].weight));
       } else if (stage.form() == Form::fold) {
         const auto& bars = emitted_bar_[k];
         const bool reached = std::any_of(bars.begin(), bars.end(), [](const M& m) { return m.index() != 0; });

@@ -40,14 +40,23 @@ class ScanRun {
   Output output;
   double preview_interval = 0;  // [s]; 0 = no previews
 
-  // Streams the scan through the chain; returns the sum of the losses.
+  // The same scan once more, with other parameters. What does not depend on them is kept: tables, and what air views gave.
+  void restart(std::vector<std::vector<double>> parameters);
+  // Before the first forward(): shows each loss that asks for the truth what it would see of a perfect scan. `perfect` gives the
+  // counts that the true object would have given for a view as it comes to a decomposition. Then restart().
+  using Perfect = std::function<Sent<Counts<Real>>(std::size_t stage, const Counts<Real>& x)>;
+  void refer(const Source<Real>& source, const Perfect& perfect);
+  // Shows one loss a reference image.
+  void refer(std::size_t stage, const M& image);
+
+  // Streams the scan through the chain; returns the weighted sum of the losses.
   double forward(const Source<Real>& source, Tape tape = Tape::none);
   // After forward(): the gradient of the summed losses in the parameters [stage][flat], summed in message order in double, from
   // the first trained gadget on. `again` replays the scan (not used with Tape::keep).
   std::vector<std::vector<double>> backward(const Source<Real>& again, Tape tape, const InputCotangent& input = nullptr);
 
   std::vector<StageRemark> report() const;
-  // Losses, stage by stage, after forward().
+  // Losses, stage by stage, after forward(); not weighted.
   std::vector<double> losses() const;
 
  private:
@@ -70,8 +79,14 @@ class ScanRun {
   void calibrate(const M& air);
   void calibrate_stage(std::size_t stage, const M& air);
   void finish_calibration();
+  using Finish = std::function<void(Token&, const Group&)>;
+  void bind(std::size_t stage, const std::vector<double>& parameters);
+  void stream_groups(const Source<Real>& source, Tape tape, const Finish& finish);
+  M next_of_scan(const Source<Real>& source, bool& object_seen);
   void work_forward(Token& token, const Group& group) const;
+  M perfected(std::size_t stage, const M& x) const;
   void finish_forward(Token& token, const Group& group);
+  void finish_reference(Token& token, const Group& group);
   void end_folds(const Group& group);
   void show_preview(std::size_t fold);
   void work_backward(Token& token, const Group& group, std::size_t first) const;
@@ -79,8 +94,10 @@ class ScanRun {
 
   const Chain<Real>& chain_;
   Workers& workers_;
+  std::vector<ScanHeader> headers_;  // [stage]
   std::vector<std::unique_ptr<Bound<Real>>> bound_;
-  std::vector<std::size_t> sizes_;  // parameters of a stage
+  std::vector<std::vector<double>> parameters_;  // [stage][flat]
+  std::vector<std::size_t> sizes_;               // parameters of a stage
   std::vector<Group> groups_;
   std::vector<std::size_t> local_;           // index of a stage within its group
   std::vector<std::vector<M>> emitted_;      // by Folds [stage]
@@ -88,6 +105,8 @@ class ScanRun {
   std::vector<std::vector<Token>> kept_;     // [group], Tape::keep
   std::vector<M> air_;                       // air views still needed, where several gadgets calibrate
   std::vector<std::size_t> calibrating_;
+  std::vector<bool> calibrated_;  // [stage], by an earlier run
+  Perfect perfect_;               // while the truth is shown
   double last_preview_ = 0;
 };
 

@@ -169,6 +169,84 @@ TEST(Engine, cotangents_of_the_scan_itself_agree_with_differences) {
   EXPECT_NEAR(bar / numeric, 1, 1e-7);
 }
 
+TEST(Engine, a_restarted_run_has_the_bits_of_a_new_one) {
+  const auto chain = toy_chain<float>();
+  const auto header = toy_header();
+  Workers workers(2);
+  const Result first = run_toy(chain, header, 2, Tape::keep);
+  auto parameters = [&] {
+    std::vector<std::vector<double>> p;
+    for (const auto& stage : chain.stages) p.push_back(stage->initial(header));
+    return p;
+  }();
+  const std::size_t second = 2;
+  parameters[second] = {0.2, -0.1, 0.05};
+  const Result moved = run_toy(chain, header, 2, Tape::keep, parameters);
+  ASSERT_NE(first.loss, moved.loss);
+  for (Tape tape : {Tape::keep, Tape::recompute}) {
+    ScanRun<float> run(chain, header, workers);
+    EXPECT_EQ(run.forward(toy_scan<float>(header), tape), first.loss);
+    run.restart(parameters);
+    EXPECT_EQ(run.forward(toy_scan<float>(header), tape), moved.loss);
+    EXPECT_EQ(run.backward(toy_scan<float>(header), tape), moved.gradient);
+  }
+}
+
+TEST(Engine, losses_count_by_their_weights) {
+  std::string xml = kToyChain;
+  const auto header = toy_header();
+  const auto weighted = [&](const char* before) {
+    std::string text = xml;
+    text.insert(text.find(before), " weight=\"0.25\"");
+    return run_toy(toy_chain<double>(text), header, 2, Tape::recompute);
+  };
+  const Result plain = run_toy(toy_chain<double>(), header, 2, Tape::recompute);
+  const Result side = weighted(" after=\"side\"><name>side_loss"), paths = weighted(" after=\"paths\"");
+  EXPECT_LT(side.loss, plain.loss);
+  EXPECT_LT(paths.loss, plain.loss);
+  EXPECT_LT(worst_gradient_error(toy_chain<double>(xml), header), 1e-8);
+  xml.insert(xml.find(" after=\"paths\""), " weight=\"0.25\"");
+  EXPECT_LT(worst_gradient_error(toy_chain<double>(xml), header), 1e-8);
+}
+
+TEST(Engine, losses_that_ask_for_the_truth_see_a_perfect_scan) {
+  std::string xml = kToyChain;
+  xml.insert(xml.find("</loss>"), "<property name=\"of_truth\" value=\"true\"/>");
+  const auto chain = toy_chain<double>(xml);
+  const auto header = toy_header();
+  Workers workers(2);
+  ScanRun<double> run(chain, header, workers);
+  std::vector<std::size_t> asked;
+  run.refer(toy_scan<double>(header), [&](std::size_t stage, const Counts<double>& x) {
+    auto perfect = std::make_shared<Counts<double>>(x);
+    for (std::size_t i = 0; i < perfect->counts.size(); ++i) perfect->counts[i] = 0.25 * (*x.open_beam)[i];
+    if (x.view.index == 0) asked.push_back(stage);
+    return perfect;
+  });
+  EXPECT_EQ(asked, std::vector<std::size_t>{3});  // where counts become path lengths, and nowhere else
+  std::vector<std::vector<double>> parameters;
+  for (const auto& stage : chain.stages) parameters.push_back(stage->initial(header));
+  run.restart(parameters);
+  const double of_truth = run.forward(toy_scan<double>(header));
+  EXPECT_NE(of_truth, run_toy(toy_chain<double>(), header, 2, Tape::none).loss);
+  EXPECT_NE(of_truth, run_toy(chain, header, 2, Tape::none).loss);  // without refer(): the value wanted
+  const double a = std::log(4), c = 0.05;                           // A + c A^3 = ln 4 for the perfect scan
+  double path = a;
+  for (int k = 0; k < 50; ++k) path -= (path + c * path * path * path - a) / (1 + 3 * c * path * path);
+  double weight = 0;  // of TestFold, over all views
+  for (std::size_t v = 0; v < header.geometry.views; ++v) weight += 1 + std::cos(0.1 * static_cast<double>(v)) / 4;
+  const double wanted = 2 * path * weight / static_cast<double>(header.geometry.views);
+  double direct = 0;
+  run.restart(parameters);
+  run.output = [&](const Stage<double>& stage, const Message<double>& m) {
+    if (stage.name != "scale") return;
+    for (double v : std::get<Sent<Image<double>>>(m)->value) direct += 0.5 * (v - wanted) * (v - wanted);
+  };
+  run.forward(toy_scan<double>(header));
+  direct /= static_cast<double>(kRows * kColumns);
+  EXPECT_NEAR(run.losses()[chain.stages.size() - 3], direct, 1e-9 * direct);
+}
+
 TEST(Engine, the_earliest_failing_view_is_reported_for_any_number_of_threads) {
   std::string xml = kToyChain;
   xml.replace(xml.find("value=\"-0.05\"/>"), 15, "value=\"-0.05\"/><property name=\"fail_at\" value=\"7\"/>");

@@ -19,9 +19,15 @@
 // Optional on each: void calibrate(state, x) const (air views, in order, before the first object view) and with it
 // void calibrated(state) const (once behind the last air view, also where none came); ScanHeader output_header(header) const
 // (what later gadgets are told, when the detector changes); std::vector<Remark> report(state).
-// Having an adjoint is what differentiable means; there is no flag.
+// Optional for training: ParameterDoc parameter(name, header) const (unit, scale and axes of a block of Params);
+// void restart(p, state) const (the same scan once more with other parameters: turns the State of a finished run into what
+// begin() and the calibration would give, keeping what does not depend on p; without it both are done again); of a loss:
+// std::string reference() const ("" = none, "truth", or the name of an image file) and with it void refer(state, x) const (in
+// order, before the first run: what the loss would see of a perfect scan of the truth). Having an adjoint is what differentiable
+// means; there is no flag.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -42,6 +48,16 @@ struct Footprint {
   std::size_t message = 0;
   std::size_t state = 0;
   std::size_t emitted = 1;
+};
+
+// What is known of a block of parameters beside its values.
+struct ParameterDoc {
+  std::string unit = "1";
+  double scale = 1;  // a typical change, in `unit`: what an optimiser takes for 1
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> axes = {};   // of the block, "node", "threshold", "module"; empty = one axis without a name
+  std::vector<std::size_t> shape = {};  // extents of the axes; empty = {size}
 };
 
 // Something worth telling at the end of a scan: "rays without a finite optimum", 12 of 5898240.
@@ -89,6 +105,19 @@ concept HasReport = requires {
 template <class G>
 concept HasLoss = requires {
   &G::loss;
+};
+template <class G>
+concept HasParameterDoc = requires {
+  &G::parameter;
+};
+template <class G>
+concept HasRestart = requires {
+  &G::restart;
+};
+template <class G>
+concept HasReference = requires {
+  &G::refer;
+  &G::reference;
 };
 
 enum class Form { map, fold, sink };

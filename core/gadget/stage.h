@@ -14,6 +14,7 @@ namespace counterflow {
 struct ParameterBlock {
   std::string name;
   std::size_t offset = 0, size = 0;
+  ParameterDoc doc = {};
 };
 
 // Parameters, State and adjoint workspace of one stage in one scan.
@@ -45,6 +46,10 @@ class Stage {
   virtual std::vector<double> initial(const ScanHeader&) const = 0;
 
   virtual std::unique_ptr<Bound<Real>> begin(const ScanHeader&, std::span<const double> parameters) const = 0;
+  // The same scan once more with other parameters; false: not known how, begin() again and calibrate.
+  virtual bool restart(Bound<Real>&, std::span<const double> parameters) const = 0;
+  virtual std::string reference() const = 0;                    // of a loss: "", "truth" or an image file
+  virtual void refer(Bound<Real>&, const M& x) const = 0;       // in order, before the first run
   virtual void calibrate(Bound<Real>&, const M& x) const = 0;   // in order, before the first object view
   virtual void calibrated(Bound<Real>&) const = 0;              // once, behind the last air view
   virtual M forward(const Bound<Real>&, const M& x) const = 0;  // Map, in parallel; a Sink passes x on
@@ -96,6 +101,14 @@ class StageOf final : public Stage<Real> {
     return p;
   }
 
+  ParameterDoc parameter_doc([[maybe_unused]] const std::string& block, std::size_t size,
+                             [[maybe_unused]] const ScanHeader& h) const {
+    ParameterDoc doc;
+    if constexpr (HasParameterDoc<G>) doc = gadget_.parameter(block, h);
+    if (doc.shape.empty()) doc.shape = {size};
+    return doc;
+  }
+
   G gadget_;
 
  public:
@@ -135,7 +148,7 @@ class StageOf final : public Stage<Real> {
     std::size_t n = 0;
     const Params p = gadget_.initial(h);
     Params::each(p, [&](auto block_name, const auto& block) {
-      out.push_back({block_name, n, block.size()});
+      out.push_back({block_name, n, block.size(), parameter_doc(block_name, block.size(), h)});
       n += block.size();
     });
     return out;
@@ -152,6 +165,21 @@ class StageOf final : public Stage<Real> {
     scan->p = unflatten(gadget_.initial(h), flat);
     scan->state = gadget_.begin(scan->p, h);
     return scan;
+  }
+  bool restart([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] std::span<const double> flat) const override {
+    if constexpr (HasRestart<G>) {
+      of(b).p = unflatten(std::move(of(b).p), flat);
+      gadget_.restart(of(b).p, of(b).state);
+      of(b).z = {};
+    }
+    return HasRestart<G>;
+  }
+  std::string reference() const override {
+    if constexpr (HasReference<G>) return gadget_.reference();
+    else return "";
+  }
+  void refer([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] const M& x) const override {
+    if constexpr (HasReference<G>) gadget_.refer(of(b).state, get<In>(x));
   }
   void calibrate([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] const M& x) const override {
     if constexpr (HasCalibrate<G>) gadget_.calibrate(of(b).state, get<In>(x));

@@ -152,6 +152,24 @@ T add_blocks(T a, const T& b) {
   return a;
 }
 
+// factor times a cotangent.
+template <class Real>
+Message<Real> scaled(const Message<Real>& a, double factor) {
+  if (factor == 1) return a;
+  return std::visit(
+      [&]<class P>(const P& p) -> Message<Real> {
+        if constexpr (std::is_same_v<P, std::monostate>) return {};
+        else {
+          auto copy = std::make_shared<std::remove_const_t<typename P::element_type>>(*p);
+          std::remove_cvref_t<decltype(*copy)>::each(*copy, [&](auto, auto& block) {
+            for (auto& v : block) v *= static_cast<Real>(factor);
+          });
+          return P(std::move(copy));
+        }
+      },
+      a);
+}
+
 template <class Real>
 Message<Real> add(const Message<Real>& a, const Message<Real>& b) {
   if (a.index() == 0) return b;

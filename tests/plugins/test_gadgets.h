@@ -44,8 +44,15 @@ class TestGain {
   Params initial(const ScanHeader& h) const { return {std::vector<Real>(h.bins(), static_cast<Real>(start_))}; }
   State begin(const Params& p, const ScanHeader&) const {
     State s;
-    for (Real g : p.log_gain) s.gain.push_back(std::exp(g));
+    restart(p, s);
     return s;
+  }
+  void restart(const Params& p, State& s) const {
+    s.gain.clear();
+    for (Real g : p.log_gain) s.gain.push_back(std::exp(g));
+  }
+  ParameterDoc parameter(const std::string&, const ScanHeader& h) const {
+    return {.unit = "1", .scale = 0.1, .min = -3, .max = 3, .axes = {"bin"}, .shape = {h.bins()}};
   }
   Footprint footprint(const ScanHeader& h) const {
     return {.message = bytes_of_view<Real>(h, h.bins()), .state = h.bins() * sizeof(Real)};
@@ -97,6 +104,7 @@ class TestCalibrated {
   Footprint footprint(const ScanHeader& h) const {
     return {.message = bytes_of_view<Real>(h, h.bins()), .state = bytes_of_view<Real>(h, h.bins())};
   }
+  void restart(const Params&, State&) const {}
   void calibrate(State& s, const In& x) const {
     s.exposure += x.view.exposure;
     const Real weight = static_cast<Real>(x.view.exposure / s.exposure);
@@ -334,17 +342,27 @@ class MeanSquareOf {
   struct State {
     double sum = 0;
     std::uint64_t n = 0;
+    double wanted = 0;  // mean over what refer() saw
+    std::uint64_t referred = 0;
   };
   void describe(PropertyVisitor& v) {
     v("reference", reference_, {.unit = "1", .text = "Value wanted everywhere.", .min = -1e6, .max = 1e6});
+    v("of_truth", of_truth_, {.text = "Whether the mean of the truth is wanted instead."});
   }
   Params initial(const ScanHeader&) const { return {}; }
   State begin(const Params&, const ScanHeader&) const { return {}; }
+  void restart(const Params&, State& s) const { s.sum = 0, s.n = 0; }
+  std::string reference() const { return of_truth_ ? "truth" : ""; }
+  void refer(State& s, const In& x) const {
+    T::each(x, [&](auto, const auto& block) {
+      for (Real v : block) s.wanted += (static_cast<double>(v) - s.wanted) / static_cast<double>(++s.referred);
+    });
+  }
   Footprint footprint(const ScanHeader&) const { return {.state = sizeof(State)}; }
   void consume(State& s, const In& x) const {
     if (x.view.preview) return;
     T::each(x, [&](auto, const auto& block) {
-      for (Real v : block) s.sum += 0.5 * (static_cast<double>(v) - reference_) * (static_cast<double>(v) - reference_);
+      for (Real v : block) s.sum += 0.5 * (static_cast<double>(v) - wanted(s)) * (static_cast<double>(v) - wanted(s));
       s.n += block.size();
     });
   }
@@ -352,14 +370,16 @@ class MeanSquareOf {
   In adjoint(const State& s, const In& x) const {
     In x_bar = x;
     T::each(x_bar, [&](auto, auto& block) {
-      for (Real& v : block) v = (v - static_cast<Real>(reference_)) / static_cast<Real>(s.n);
+      for (Real& v : block) v = (v - static_cast<Real>(wanted(s))) / static_cast<Real>(s.n);
     });
     return x_bar;
   }
   std::vector<Remark> report(const State& s) const { return {{"values compared", s.n, s.n}}; }
 
  private:
+  double wanted(const State& s) const { return s.referred ? s.wanted : reference_; }
   double reference_ = 1;
+  bool of_truth_ = false;
 };
 
 template <class Real>
