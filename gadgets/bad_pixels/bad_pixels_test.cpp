@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "core/testing/refusal.h"
 
@@ -24,14 +25,8 @@ ScanHeader small_header() {
 }
 
 template <class Real>
-BadPixels<Real> with(std::map<std::string, std::string> values) {
-  std::map<std::string, Setting> settings;
-  for (auto& [name, value] : values) settings[name] = {value, "here"};
-  PropertyReader reader(settings, "BadPixels");
-  BadPixels<Real> gadget;
-  gadget.describe(reader);
-  reader.finish();
-  return gadget;
+BadPixels<Real> with(const testing::Settings& settings) {
+  return testing::gadget_with<BadPixels<Real>>(settings);
 }
 
 // Counts about a gain of each pixel; row 1 column 2 is dead, row 3 column 3 hot.

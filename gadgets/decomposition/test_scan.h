@@ -1,11 +1,11 @@
 // A small scan for tests of the gadget: real spectra and attenuation, a detector with Gaussian energy resolution.
 #pragma once
-#include <map>
 #include <numbers>
 #include <random>
 
 #include "core/message/bowtie_rays.h"
 #include "core/physics/detector_response.h"
+#include "core/testing/gadget_with.h"
 #include "gadgets/decomposition/maximum_likelihood.h"
 
 namespace counterflow::testing {
@@ -42,18 +42,6 @@ inline ScanHeader small_header(std::size_t bins) {
   h.grid.nz = 2;
   h.modules = 3;
   return h;
-}
-
-using Settings = std::map<std::string, std::string>;
-template <class G>
-G gadget_with(const Settings& settings) {
-  std::map<std::string, Setting> read;
-  for (const auto& [name, value] : settings) read[name] = {value, "test.xml:1"};
-  PropertyReader reader(read, "MaximumLikelihood");
-  G gadget;
-  gadget.describe(reader);
-  reader.finish();
-  return gadget;
 }
 
 // What a view of counts is made of.

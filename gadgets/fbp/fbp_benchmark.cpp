@@ -28,7 +28,7 @@ template <class Real>
 fbp::Batch<Real> batch_of(const ScanHeader& h) {
   fbp::Batch<Real> batch;
   batch.rows = Array<Real, 3>({fbp::Batch<Real>::kViews, h.geometry.rows, h.geometry.columns}, 1);
-  for (std::size_t v = 0; v < fbp::Batch<Real>::kViews; ++v) batch.angles.push_back(angle_of(h.geometry, v));
+  for (std::size_t v = 0; v < fbp::Batch<Real>::kViews; ++v) batch.angles.push_back(testing::view_at(h.geometry, v).angle);
   return batch;
 }
 
@@ -81,7 +81,7 @@ void WholeScan(benchmark::State& state) {
   for (auto _ : state) {
     auto scan = fbp.begin({}, h);
     for (std::size_t v = 0; v < h.geometry.views; ++v) {
-      x.view.angle = angle_of(h.geometry, v);
+      x.view.angle = testing::view_at(h.geometry, v).angle;
       fbp.add({}, scan, x);
     }
     fbp.end({}, scan, [](const auto& image) { benchmark::DoNotOptimize(image.value.data()); });

@@ -117,12 +117,12 @@ TEST(FilteredBackprojection, materials_and_rows_do_not_leak_into_each_other) {
     for (std::size_t k = 0; k < g.columns; ++k) x.areal_density(1, 1, k) = 0;
     xs.push_back(std::move(x));
   }
-  const auto images = reconstruct(gadget<float>(), h, xs);
+  const auto images = testing::reconstructed(gadget<float>(), h, xs);
   ASSERT_EQ(images.size(), 3u);
   for (float v : images[1].value.block(1)) EXPECT_EQ(v, 0);
   for (auto& x : xs)
     for (auto& v : x.areal_density.block(0)) v = 0;
-  const auto alone = reconstruct(gadget<float>(), h, xs);
+  const auto alone = testing::reconstructed(gadget<float>(), h, xs);
   EXPECT_TRUE(std::equal(images[2].value.block(1).begin(), images[2].value.block(1).end(), alone[2].value.block(1).begin()));
   EXPECT_EQ(images[2].slice, 2u);
   EXPECT_EQ(images[2].grid.nz, 3u);
@@ -137,7 +137,7 @@ TEST(FilteredBackprojection, line_integrals_become_attenuation_per_cm) {
     xs.push_back(view_of<float>(h.geometry, v, {{{0, 0, 60, 0.2}}}));
     xs.back().channels = std::make_shared<const Channels>(Channels{"line_integral", "1", {"bin 0"}});
   }
-  const auto images = reconstruct(gadget<float>(), h, xs);
+  const auto images = testing::reconstructed(gadget<float>(), h, xs);
   EXPECT_EQ(images[0].channels->quantity, "attenuation");
   EXPECT_EQ(images[0].channels->unit, "1/cm");
   EXPECT_NEAR(images[0].value(0, 0, 5, 5), 0.2, 0.001);
@@ -210,7 +210,7 @@ TEST(FilteredBackprojection, the_covariance_is_that_of_the_linear_operator) {
       for (double& c : xs.back().covariance) c = std::uniform_real_distribution<double>(0.1, 1)(random);
       for (double& c : xs.back().covariance.block(1)) c -= 0.8;  // of two materials: of either sign
     }
-    const auto images = reconstruct(fbp, h, xs);
+    const auto images = testing::reconstructed(fbp, h, xs);
     const auto state = fbp.begin({}, h);
     const auto expect_covariance = [&](std::size_t pair, std::size_t r, std::size_t y, std::size_t x) {
       auto unit = std::make_shared<Image<double>>();

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/testing/gadget_with.h"
+#include "core/testing/reconstruction_check.h"
 #include "gadgets/fbp/filtered_backprojection.h"
 
 namespace counterflow::fbp_testing {
@@ -57,20 +59,10 @@ inline double line_integral(const ScanGeometry& g, double angle, double k, const
   return sum;
 }
 
-inline double angle_of(const ScanGeometry& g, std::size_t view) {
-  return g.first_angle + static_cast<double>(view) * g.angle_step;
-}
-
 // One view: channel c shows objects[c] in every row, each column the mean of `rays` rays.
 template <class Real>
 PathLengths<Real> view_of(const ScanGeometry& g, std::size_t view, const std::vector<std::vector<Disc>>& objects, int rays = 4) {
-  PathLengths<Real> x;
-  x.view.index = view;
-  x.view.angle = angle_of(g, view);
-  Channels channels{"areal_density", "g/cm^2", {}};
-  for (std::size_t c = 0; c < objects.size(); ++c) channels.names.push_back("material " + std::to_string(c));
-  x.channels = std::make_shared<const Channels>(channels);
-  x.areal_density = Array<Real, 3>({objects.size(), g.rows, g.columns});
+  auto x = testing::empty_view<Real>(g, view, objects.size());
   for (std::size_t c = 0; c < objects.size(); ++c)
     for (std::size_t k = 0; k < g.columns; ++k) {
       double mean = 0;
@@ -82,31 +74,13 @@ PathLengths<Real> view_of(const ScanGeometry& g, std::size_t view, const std::ve
 }
 
 template <class Real>
-FilteredBackprojection<Real> gadget(const std::vector<std::pair<std::string, std::string>>& properties = {}) {
-  std::map<std::string, Setting> settings;
-  for (const auto& [name, value] : properties) settings[name] = {value, "test.xml:1"};
-  PropertyReader read(settings, "FilteredBackprojection");
-  FilteredBackprojection<Real> gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
-}
-
-template <class Real>
-std::vector<Image<Real>> reconstruct(const FilteredBackprojection<Real>& fbp, const ScanHeader& h,
-                                     const std::vector<PathLengths<Real>>& xs) {
-  auto state = fbp.begin({}, h);
-  for (const auto& x : xs) fbp.add({}, state, x);
-  std::vector<Image<Real>> images;
-  fbp.end({}, state, [&](Image<Real> image) { images.push_back(std::move(image)); });
-  return images;
+FilteredBackprojection<Real> gadget(const testing::Settings& settings = {}) {
+  return testing::gadget_with<FilteredBackprojection<Real>>(settings);
 }
 
 template <class Real>
 Image<Real> image_of(const FilteredBackprojection<Real>& fbp, const ScanHeader& h, const std::vector<Disc>& discs, int rays = 4) {
-  std::vector<PathLengths<Real>> xs;
-  for (std::size_t v = 0; v < h.geometry.views; ++v) xs.push_back(view_of<Real>(h.geometry, v, {discs}, rays));
-  return reconstruct(fbp, h, xs).front();
+  return testing::reconstructed(fbp, h, [&](std::size_t v) { return view_of<Real>(h.geometry, v, {discs}, rays); }).front();
 }
 
 // Largest |a - b| over the voxels of slice 0, channel 0 for which use(x, y) holds; b(x, y) in [mm].

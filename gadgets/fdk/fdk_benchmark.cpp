@@ -31,7 +31,7 @@ void count_updates(benchmark::State& state, double updates) {
 fbp::Batch<float> batch_of(const ScanHeader& h, std::size_t channels) {
   fbp::Batch<float> batch;
   batch.rows = Array<float, 3>({kViews, channels * h.geometry.rows, h.geometry.columns}, 1);
-  for (std::size_t v = 0; v < kViews; ++v) batch.angles.push_back(angle_of(h.geometry, v));
+  for (std::size_t v = 0; v < kViews; ++v) batch.angles.push_back(testing::view_at(h.geometry, v).angle);
   return batch;
 }
 
@@ -96,7 +96,7 @@ void ConeScan(benchmark::State& state) {
   for (auto _ : state) {
     auto scan = fdk.begin({}, h);
     for (std::size_t v = 0; v < h.geometry.views; ++v) {
-      x.view.angle = angle_of(h.geometry, v);
+      x.view.angle = testing::view_at(h.geometry, v).angle;
       fdk.add({}, scan, x);
     }
     fdk.end({}, scan, [](const auto& image) { benchmark::DoNotOptimize(image.value.data()); });

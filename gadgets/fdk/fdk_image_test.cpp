@@ -173,7 +173,8 @@ TEST(Feldkamp, channels_are_reconstructed_alike_and_apart) {
     both.push_back(std::move(y));
     second.push_back(x);
   }
-  const auto images = reconstruct(gadget<float>(), h, both), alone = reconstruct(gadget<float>(), h, second);
+  const auto images = testing::reconstructed(gadget<float>(), h, both),
+             alone = testing::reconstructed(gadget<float>(), h, second);
   ASSERT_EQ(images.size(), 9u);
   for (std::size_t z = 0; z < 9; ++z) {
     EXPECT_TRUE(std::ranges::equal(images[z].value.block(1), alone[z].value.block(0))) << z;
@@ -189,7 +190,7 @@ TEST(Feldkamp, line_integrals_become_attenuation_per_cm) {
     xs.push_back(view_of<float>(h.geometry, v, {{Shape::cylinder({}, 60, 60), 0.2}}));
     xs.back().channels = std::make_shared<const Channels>(Channels{"line_integral", "1", {"bin 0"}});
   }
-  const auto images = reconstruct(gadget<float>(), h, xs);
+  const auto images = testing::reconstructed(gadget<float>(), h, xs);
   EXPECT_EQ(images[0].channels->quantity, "attenuation");
   EXPECT_EQ(images[0].channels->unit, "1/cm");
   EXPECT_NEAR(images[0].value(0, 0, 2, 2), 0.2, 0.001);
@@ -254,7 +255,7 @@ TEST(Feldkamp, the_noise_map_is_that_of_the_linear_operator) {
       xs.back().covariance = Array<double, 3>({3, 5, 13});
       for (double& c : xs.back().covariance) c = std::uniform_real_distribution<double>(0.1, 1)(random);
     }
-    const auto images = reconstruct(fdk, h, xs);
+    const auto images = testing::reconstructed(fdk, h, xs);
     const auto state = fdk.begin({}, h);
     const auto expect_covariance = [&](std::size_t pair, std::size_t z, std::size_t y, std::size_t x) {
       auto unit = std::make_shared<Image<double>>();

@@ -11,6 +11,8 @@
 
 #include "core/geometry/ray.h"
 #include "core/geometry/shape.h"
+#include "core/testing/gadget_with.h"
+#include "core/testing/reconstruction_check.h"
 #include "gadgets/fdk/feldkamp_reconstruction.h"
 
 namespace counterflow::fdk_testing {
@@ -47,18 +49,10 @@ inline ScanHeader header(const ScanGeometry& g, std::size_t n, std::size_t nz, d
   return h;
 }
 
-inline double angle_of(const ScanGeometry& g, std::size_t view) {
-  return g.first_angle + static_cast<double>(view) * g.angle_step;
-}
-
 // One view of one channel, each element the mean of `rays` x `rays` rays.
 template <class Real>
 PathLengths<Real> view_of(const ScanGeometry& g, std::size_t view, const std::vector<Body>& bodies, int rays = 1) {
-  PathLengths<Real> x;
-  x.view.index = view;
-  x.view.angle = angle_of(g, view);
-  x.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", {"water"}});
-  x.areal_density = Array<Real, 3>({1, g.rows, g.columns});
+  auto x = testing::empty_view<Real>(g, view, 1);
   for (std::size_t r = 0; !bodies.empty() && r < g.rows; ++r)
     for (std::size_t k = 0; k < g.columns; ++k) {
       double mean = 0;
@@ -74,35 +68,15 @@ PathLengths<Real> view_of(const ScanGeometry& g, std::size_t view, const std::ve
 }
 
 template <class Real>
-FeldkampReconstruction<Real> gadget(const std::vector<std::pair<std::string, std::string>>& properties = {}) {
-  std::map<std::string, Setting> settings;
-  for (const auto& [name, value] : properties) settings[name] = {value, "test.xml:1"};
-  PropertyReader read(settings, "FeldkampReconstruction");
-  FeldkampReconstruction<Real> gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
-}
-
-template <class Real>
-std::vector<Image<Real>> reconstruct(const FeldkampReconstruction<Real>& fdk, const ScanHeader& h,
-                                     const std::vector<PathLengths<Real>>& xs) {
-  auto state = fdk.begin({}, h);
-  for (const auto& x : xs) fdk.add({}, state, x);
-  std::vector<Image<Real>> images;
-  fdk.end({}, state, [&](Image<Real> image) { images.push_back(std::move(image)); });
-  return images;
+FeldkampReconstruction<Real> gadget(const testing::Settings& settings = {}) {
+  return testing::gadget_with<FeldkampReconstruction<Real>>(settings);
 }
 
 // Slices of bodies.
 template <class Real>
 std::vector<Image<Real>> images_of(const FeldkampReconstruction<Real>& fdk, const ScanHeader& h, const std::vector<Body>& bodies,
                                    int rays = 1) {
-  auto state = fdk.begin({}, h);
-  for (std::size_t v = 0; v < h.geometry.views; ++v) fdk.add({}, state, view_of<Real>(h.geometry, v, bodies, rays));
-  std::vector<Image<Real>> images;
-  fdk.end({}, state, [&](Image<Real> image) { images.push_back(std::move(image)); });
-  return images;
+  return testing::reconstructed(fdk, h, [&](std::size_t v) { return view_of<Real>(h.geometry, v, bodies, rays); });
 }
 
 }  // namespace counterflow::fdk_testing

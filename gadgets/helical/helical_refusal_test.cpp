@@ -16,10 +16,10 @@ using testing::refusal;
 ScanHeader small() { return header(geometry(Beam::cone_arc, 24, 4, 20, 1, 2.6), 8, 10, 1.2); }
 
 template <class Change>
-std::string refusal_of(Change&& change, const std::vector<std::pair<std::string, std::string>>& properties = {}) {
+std::string refusal_of(Change&& change, const testing::Settings& settings = {}) {
   ScanHeader h = small();
   change(h);
-  return refusal<ConfigError>([&] { gadget<float>(properties).begin({}, h); });
+  return refusal<ConfigError>([&] { gadget<float>(settings).begin({}, h); });
 }
 
 TEST(HelicalReconstructionRefuses, standing_tables_fans_and_scans_that_are_too_short_or_too_fast) {

@@ -10,6 +10,8 @@
 
 #include "core/geometry/helix.h"
 #include "core/geometry/shape.h"
+#include "core/testing/gadget_with.h"
+#include "core/testing/reconstruction_check.h"
 #include "gadgets/helical/helical_reconstruction.h"
 
 namespace counterflow::helical_testing {
@@ -50,23 +52,10 @@ inline ScanHeader header(const ScanGeometry& g, std::size_t n, double voxel, dou
   return h;
 }
 
-inline View place_of(const ScanGeometry& g, std::size_t v) {
-  View view;
-  view.index = v;
-  view.angle = g.first_angle + static_cast<double>(v) * g.angle_step;
-  view.table_position = g.table_position(static_cast<double>(v));
-  return view;
-}
-
 // One view: channel c shows objects[c], each pixel the mean of rays x rays rays [g/cm^2].
 template <class Real>
 PathLengths<Real> view_of(const ScanGeometry& g, std::size_t v, const std::vector<std::vector<Body>>& objects, int rays = 2) {
-  PathLengths<Real> x;
-  x.view = place_of(g, v);
-  Channels channels{"areal_density", "g/cm^2", {}};
-  for (std::size_t c = 0; c < objects.size(); ++c) channels.names.push_back("material " + std::to_string(c));
-  x.channels = std::make_shared<const Channels>(channels);
-  x.areal_density = Array<Real, 3>({objects.size(), g.rows, g.columns});
+  auto x = testing::empty_view<Real>(g, v, objects.size());
   const auto part = [&](int i) { return (i + 0.5) / rays - 0.5; };
   for (std::size_t r = 0; r < g.rows; ++r)
     for (std::size_t k = 0; k < g.columns; ++k)
@@ -81,33 +70,25 @@ PathLengths<Real> view_of(const ScanGeometry& g, std::size_t v, const std::vecto
 }
 
 template <class Real>
-HelicalReconstruction<Real> gadget(const std::vector<std::pair<std::string, std::string>>& properties = {}) {
-  std::map<std::string, Setting> settings;
-  for (const auto& [name, value] : properties) settings[name] = {value, "test.xml:1"};
-  PropertyReader read(settings, "HelicalReconstruction");
-  HelicalReconstruction<Real> gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
+HelicalReconstruction<Real> gadget(const testing::Settings& settings = {}) {
+  return testing::gadget_with<HelicalReconstruction<Real>>(settings);
 }
 
 // The volume [channel,z,y,x] of a scan that gives view v as view(v).
 template <class Real, class Views>
 Array<Real, 4> volume_of(const HelicalReconstruction<Real>& helical, const ScanHeader& h, Views&& view) {
-  auto state = helical.begin({}, h);
-  for (std::size_t v = 0; v < h.geometry.views; ++v) helical.add({}, state, view(v));
   Array<Real, 4> out;
-  helical.end({}, state, [&](Image<Real> image) {
+  for (const Image<Real>& image : testing::reconstructed(helical, h, view)) {
     const auto& shape = image.value.shape();
     if (out.empty()) out = Array<Real, 4>({shape[0], image.grid.nz, shape[2], shape[3]});
     for (std::size_t c = 0; c < shape[0]; ++c) std::ranges::copy(image.value.block(c), out.block(c, image.slice).begin());
-  });
+  }
   return out;
 }
 
-inline Array<float, 4> image_of(const ScanHeader& h, const std::vector<Body>& bodies,
-                                const std::vector<std::pair<std::string, std::string>>& properties = {}, int rays = 2) {
-  return volume_of(gadget<float>(properties), h, [&](std::size_t v) { return view_of<float>(h.geometry, v, {bodies}, rays); });
+inline Array<float, 4> image_of(const ScanHeader& h, const std::vector<Body>& bodies, const testing::Settings& settings = {},
+                                int rays = 2) {
+  return volume_of(gadget<float>(settings), h, [&](std::size_t v) { return view_of<float>(h.geometry, v, {bodies}, rays); });
 }
 
 }  // namespace counterflow::helical_testing

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 
 namespace counterflow {
@@ -18,17 +19,6 @@ ScanHeader small_header() {
   header.geometry.rows = 5;
   header.geometry.columns = 7;
   return header;
-}
-
-template <class Gadget>
-Gadget with(std::map<std::string, std::string> properties) {
-  std::map<std::string, Setting> settings;
-  for (const auto& [name, value] : properties) settings[name] = {value, "chain.xml:1"};
-  PropertyReader read(settings, "gadget");
-  Gadget gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
 }
 
 Counts<double> random_counts(std::mt19937_64& random) {
@@ -70,7 +60,7 @@ TEST(LineIntegrals, are_the_logarithm_of_counts_less_background_over_the_open_be
 
 TEST(LineIntegrals, low_counts_are_floored_and_counted_and_let_nothing_flow_back) {
   std::mt19937_64 random(2);
-  const auto gadget = with<LineIntegrals<double>>({{"floor", "2"}});
+  const auto gadget = testing::gadget_with<LineIntegrals<double>>({{"floor", "2"}});
   auto x = random_counts(random);
   x.counts(1, 2, 3) = 0;
   x.counts(2, 4, 6) = x.background(2, 4, 6) + 1.5;
@@ -112,7 +102,7 @@ TEST(LineIntegrals, need_an_open_beam) {
 
 TEST(CountsFromLineIntegrals, then_line_integrals_gives_the_same_back) {
   std::mt19937_64 random(5);
-  const auto gadget = with<CountsFromLineIntegrals<double>>({{"open_beam", "5000"}});
+  const auto gadget = testing::gadget_with<CountsFromLineIntegrals<double>>({{"open_beam", "5000"}});
   const auto x = random_line_integrals(random);
   const auto counts = gadget.forward({}, gadget.begin({}, small_header()), x);
   EXPECT_DOUBLE_EQ(counts.counts(2, 3, 4), 0.8 * 5000 * std::exp(-x.areal_density(2, 3, 4)));
@@ -123,7 +113,7 @@ TEST(CountsFromLineIntegrals, then_line_integrals_gives_the_same_back) {
 
 TEST(CountsFromLineIntegrals, selects_bins_and_their_spectra) {
   std::mt19937_64 random(6);
-  const auto gadget = with<CountsFromLineIntegrals<double>>({{"bins", "2 0"}});
+  const auto gadget = testing::gadget_with<CountsFromLineIntegrals<double>>({{"bins", "2 0"}});
   const auto header = gadget.output_header(small_header());
   EXPECT_EQ(header.quantity, Quantity::counts);
   EXPECT_EQ(header.bins(), 2U);
@@ -139,10 +129,12 @@ TEST(CountsFromLineIntegrals, selects_bins_and_their_spectra) {
 TEST(CountsFromLineIntegrals, impossible_selections_and_other_quantities_are_refused) {
   std::mt19937_64 random(7);
   for (const char* bins : {"3", "0.5", "1 1"})
-    EXPECT_THROW(with<CountsFromLineIntegrals<double>>({{"bins", bins}}).output_header(small_header()), ConfigError) << bins;
+    EXPECT_THROW(testing::gadget_with<CountsFromLineIntegrals<double>>({{"bins", bins}}).output_header(small_header()),
+                 ConfigError)
+        << bins;
   auto by_thresholds = small_header();
   by_thresholds.system.bin_spectra.clear();
-  EXPECT_THROW(with<CountsFromLineIntegrals<double>>({{"bins", "0"}}).output_header(by_thresholds), ConfigError);
+  EXPECT_THROW(testing::gadget_with<CountsFromLineIntegrals<double>>({{"bins", "0"}}).output_header(by_thresholds), ConfigError);
   const CountsFromLineIntegrals<double> gadget;
   auto x = random_line_integrals(random);
   x.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", {"water", "iodine", "calcium"}});
@@ -181,7 +173,7 @@ TEST(CountsFromLineIntegrals, adjoint_holds_against_differences_and_a_wrong_one_
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937_64 random(seed);
     const auto x = random_line_integrals(random);
-    const auto gadget = with<CountsFromLineIntegrals<double>>({{"bins", "2 0"}});
+    const auto gadget = testing::gadget_with<CountsFromLineIntegrals<double>>({{"bins", "2 0"}});
     const auto right = testing::map_adjoint_error(gadget, small_header(), None{}, x, seed);
     EXPECT_LT(right.value, 1e-8) << right.block;
     const WrongByATenThousandth<CountsFromLineIntegrals<double>> mutant;

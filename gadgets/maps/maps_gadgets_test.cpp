@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/physics/material.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "core/testing/refusal.h"
 #include "gadgets/maps/effective_z.h"
@@ -10,20 +11,9 @@
 namespace counterflow {
 namespace {
 
+using testing::gadget_with;
 using testing::refusal;
-
-using Settings = std::map<std::string, std::string>;
-
-template <class Gadget>
-Gadget with(const Settings& settings = {}) {
-  std::map<std::string, Setting> properties;
-  for (const auto& [name, value] : settings) properties[name] = {value, "chain.xml:1"};
-  PropertyReader read(properties, "a map");
-  Gadget gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
-}
+using testing::Settings;
 
 // Densities of `materials` in three voxels in a row; all of one voxel are `densities[voxel]`.
 Image<double> image_of(const std::vector<std::string>& materials, const std::vector<std::vector<double>>& densities) {
@@ -52,35 +42,35 @@ Image<double> random_image(std::mt19937_64& random) {
 TEST(ContrastMap, is_the_density_of_each_agent_in_milligrams_a_millilitre) {
   std::mt19937_64 random(1);
   const auto x = random_image(random);
-  const auto y = with<ContrastMap<double>>({{"contrast", "calcium iodine"}}).forward({}, {}, x);
+  const auto y = gadget_with<ContrastMap<double>>({{"contrast", "calcium iodine"}}).forward({}, {}, x);
   EXPECT_EQ(*y.channels, (Channels{"concentration", "mg/mL", {"calcium map", "iodine map"}}));
   EXPECT_DOUBLE_EQ(y.value(0, 1, 2, 3), 1000 * x.value(2, 1, 2, 3));
   EXPECT_DOUBLE_EQ(y.value(1, 0, 1, 4), 1000 * x.value(1, 0, 1, 4));
   EXPECT_EQ(y.grid, x.grid);
   EXPECT_EQ(y.slice, 4U);
   EXPECT_THAT(refusal([&] {
-                with<ContrastMap<double>>({{"contrast", "gadolinium"}}).forward({}, {}, x);
+                gadget_with<ContrastMap<double>>({{"contrast", "gadolinium"}}).forward({}, {}, x);
               }),
               ::testing::HasSubstr("ContrastMap: expected images with gadolinium, got water, iodine, calcium"));
-  EXPECT_THROW(with<ContrastMap<double>>({{"contrast", ""}}).begin({}, {}), ConfigError);
+  EXPECT_THROW(gadget_with<ContrastMap<double>>({{"contrast", ""}}).begin({}, {}), ConfigError);
 }
 
 // H2O: 10 electrons in 18.015 g/mol; calcium 20 in 40.078; iodine 53 in 126.904.
 TEST(ElectronDensity, of_water_is_1_and_of_mixtures_the_count_of_their_electrons) {
   const auto x = image_of({"water", "iodine", "calcium"}, {{1, 0, 0}, {1.02, 0.01, 0}, {0.9, 0, 0.3}});
-  const auto relative = with<ElectronDensity<double>>().forward({}, {}, x);
+  const auto relative = gadget_with<ElectronDensity<double>>().forward({}, {}, x);
   const double water = 10 / 18.015, iodine = 53 / 126.904, calcium = 20 / 40.078;
   EXPECT_DOUBLE_EQ(relative.value[0], 1);
   EXPECT_NEAR(relative.value[1], 1.02 + 0.01 * iodine / water, 1e-6);
   EXPECT_NEAR(relative.value[2], 0.9 + 0.3 * calcium / water, 3e-5);
-  const auto absolute = with<ElectronDensity<double>>({{"unit", "10^23/cm^3"}}).forward({}, {}, x);
+  const auto absolute = gadget_with<ElectronDensity<double>>({{"unit", "10^23/cm^3"}}).forward({}, {}, x);
   EXPECT_NEAR(absolute.value[0], 6.02214 * water, 3e-4);  // 3.343
   EXPECT_EQ(absolute.channels->unit, "10^23/cm^3");
 }
 
 // Mayneord's 7.42 for water. The others by hand: (sum of fraction Z/A Z^2.94 / sum of fraction Z/A)^(1/2.94).
 TEST(EffectiveZ, of_water_is_7_42_and_of_elements_their_own) {
-  const auto gadget = with<EffectiveZ<double>>();
+  const auto gadget = gadget_with<EffectiveZ<double>>();
   const auto x = image_of({"water", "iodine", "calcium"}, {{1, 0, 0}, {0, 0, 1.5}, {0, 4.9, 0}, {1, 0.01, 0}, {0.7, 0, 0.2}});
   const auto y = gadget.forward({}, {}, x);
   EXPECT_NEAR(y.value[0], 7.42, 0.01);
@@ -106,7 +96,7 @@ TEST(EffectiveZ, of_any_ready_material_as_a_basis_of_its_own_lies_among_its_elem
 }
 
 TEST(EffectiveZ, is_0_in_air_and_never_below_hydrogen) {
-  const auto gadget = with<EffectiveZ<double>>({{"threshold", "0.2"}});
+  const auto gadget = gadget_with<EffectiveZ<double>>({{"threshold", "0.2"}});
   auto x = image_of({"water", "iodine"}, {{0.19, 0}, {0.21, 0}, {-1, -0.1}, {1, -0.02}, {NAN, 0}});
   x.covariance = Array<double, 4>({3, 1, 1, 5}, 1.0);
   const auto y = gadget.forward({}, {}, x);
@@ -131,7 +121,7 @@ TEST(EffectiveZ, noise_is_that_of_the_tangent) {
   auto x = image_of({"water", "iodine"}, {{1, 0.01}});
   x.covariance = Array<double, 4>({3, 1, 1, 1});
   x.covariance.values() = {4e-4, -2e-5, 3e-6};
-  const auto gadget = with<EffectiveZ<double>>();
+  const auto gadget = gadget_with<EffectiveZ<double>>();
   const double variance = gadget.forward({}, {}, x).covariance[0];
   const auto z = [&](double water, double iodine) {
     return gadget.forward({}, {}, image_of({"water", "iodine"}, {{water, iodine}})).value[0];
@@ -146,22 +136,22 @@ TEST(LinearMaps, carry_the_covariance) {
   auto x = image_of({"water", "iodine", "calcium"}, {{1, 0.01, 0}});
   x.covariance = Array<double, 4>({6, 1, 1, 1});
   x.covariance.values() = {4e-4, -2e-5, 1e-5, 3e-6, -1e-6, 2e-5};
-  const auto agents = with<ContrastMap<double>>({{"contrast", "iodine calcium"}}).forward({}, {}, x);
+  const auto agents = gadget_with<ContrastMap<double>>({{"contrast", "iodine calcium"}}).forward({}, {}, x);
   EXPECT_THAT(agents.covariance.values(),
               ::testing::ElementsAre(::testing::DoubleEq(3), ::testing::DoubleEq(-1), ::testing::DoubleEq(20)));
   const double iodine = 53 / 126.904 * 1.8015, calcium = 20 / 40.078 * 1.8015;
   const double expected = 4e-4 + 2 * iodine * -2e-5 + 2 * calcium * 1e-5 + iodine * iodine * 3e-6 + 2 * iodine * calcium * -1e-6 +
                           calcium * calcium * 2e-5;
-  EXPECT_NEAR(with<ElectronDensity<double>>().forward({}, {}, x).covariance[0], expected, 1e-8);
+  EXPECT_NEAR(gadget_with<ElectronDensity<double>>().forward({}, {}, x).covariance[0], expected, 1e-8);
 }
 
 TEST(Maps, of_what_is_no_density_are_refused) {
   std::mt19937_64 random(4);
   auto x = random_image(random);
   x.channels = std::make_shared<const Channels>(Channels{"attenuation", "1/cm", {"bin 0", "bin 1", "bin 2"}});
-  EXPECT_THAT(refusal([&] { with<ElectronDensity<double>>().forward({}, {}, x); }),
+  EXPECT_THAT(refusal([&] { gadget_with<ElectronDensity<double>>().forward({}, {}, x); }),
               ::testing::HasSubstr("ElectronDensity: expected images of densities (g/cm^3), got attenuation"));
-  EXPECT_THAT(refusal([&] { with<EffectiveZ<double>>().forward({}, {}, x); }),
+  EXPECT_THAT(refusal([&] { gadget_with<EffectiveZ<double>>().forward({}, {}, x); }),
               ::testing::HasSubstr("EffectiveZ: expected images of densities"));
 }
 
@@ -184,9 +174,10 @@ void check_adjoint(const Settings& settings, testing::DifferenceStep step = {}) 
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937_64 random(seed);
     const auto x = random_image(random);
-    const auto right = testing::map_adjoint_error(with<Gadget>(settings), {}, None{}, x, seed, nothing, step);
+    const auto right = testing::map_adjoint_error(gadget_with<Gadget>(settings), {}, None{}, x, seed, nothing, step);
     EXPECT_LT(right.value, 1e-8) << right.block;
-    wrong = std::max(wrong, testing::map_adjoint_error(with<Wrong<Gadget>>(settings), {}, None{}, x, seed, nothing, step).value);
+    wrong = std::max(wrong,
+                     testing::map_adjoint_error(gadget_with<Wrong<Gadget>>(settings), {}, None{}, x, seed, nothing, step).value);
   }
   EXPECT_GT(wrong, 1e-6);
 }

@@ -4,16 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "core/physics/material.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 
 namespace counterflow {
 namespace {
 
 MonoenergeticImage<double> with(const std::string& energies, const std::string& unit) {
-  PropertyReader read({{"energies", {energies, "chain.xml:1"}}, {"unit", {unit, "chain.xml:1"}}}, "MonoenergeticImage");
-  MonoenergeticImage<double> gadget;
-  gadget.describe(read);
-  return gadget;
+  return testing::gadget_with<MonoenergeticImage<double>>({{"energies", energies}, {"unit", unit}});
 }
 
 Image<double> random_image(std::mt19937_64& random) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/physics/material.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "gadgets/monoenergetic/least_noise.h"
 #include "gadgets/monoenergetic/monoenergetic.h"
@@ -13,16 +14,7 @@
 namespace counterflow {
 namespace {
 
-template <class Gadget>
-Gadget with(const std::map<std::string, std::string>& settings = {}) {
-  std::map<std::string, Setting> properties;
-  for (const auto& [name, value] : settings) properties[name] = {value, "chain.xml:1"};
-  PropertyReader read(properties, "a map");
-  Gadget gadget;
-  gadget.describe(read);
-  read.finish();
-  return gadget;
-}
+using testing::gadget_with;
 
 Image<double> random_image(std::mt19937_64& random) {
   Image<double> x;
@@ -40,7 +32,8 @@ TEST(VirtualNonContrast, of_contrast_agent_in_water_is_that_of_the_water) {
   std::mt19937_64 random(1);
   auto x = random_image(random);
   x.value(0, 1, 2, 3) = 1.03;
-  const auto y = with<VirtualNonContrast<double>>({{"contrast", "iodine gadolinium"}, {"energies", "60 70"}}).forward({}, {}, x);
+  const auto y =
+      gadget_with<VirtualNonContrast<double>>({{"contrast", "iodine gadolinium"}, {"energies", "60 70"}}).forward({}, {}, x);
   EXPECT_NEAR(y.value(0, 1, 2, 3), 30, 1e-9);
   EXPECT_NEAR(y.value(1, 1, 2, 3), 30, 1e-9);
   EXPECT_EQ(*y.channels,
@@ -50,9 +43,9 @@ TEST(VirtualNonContrast, of_contrast_agent_in_water_is_that_of_the_water) {
 TEST(VirtualNonContrast, keeps_the_materials_that_are_no_contrast_agent) {
   std::mt19937_64 random(2);
   auto x = random_image(random);
-  const auto y = with<VirtualNonContrast<double>>({{"energies", "80"}}).forward({}, {}, x);
+  const auto y = gadget_with<VirtualNonContrast<double>>({{"energies", "80"}}).forward({}, {}, x);
   for (double& v : x.value.block(1)) v = 0;
-  const auto expected = with<MonoenergeticImage<double>>({{"energies", "80"}}).forward({}, {}, x);
+  const auto expected = gadget_with<MonoenergeticImage<double>>({{"energies", "80"}}).forward({}, {}, x);
   for (std::size_t i = 0; i < y.value.size(); ++i) ASSERT_NEAR(y.value[i], expected.value[i], 1e-10);
 }
 
@@ -61,20 +54,20 @@ TEST(VirtualNonContrast, has_the_noise_of_what_is_left) {
   auto x = random_image(random);
   x.covariance = Array<double, 4>({6, 2, 3, 5});
   for (double& c : x.covariance) c = std::uniform_real_distribution<double>(-1, 1)(random);
-  const auto y = with<VirtualNonContrast<double>>({{"contrast", "iodine gadolinium"}}).forward({}, {}, x);
+  const auto y = gadget_with<VirtualNonContrast<double>>({{"contrast", "iodine gadolinium"}}).forward({}, {}, x);
   EXPECT_NEAR(y.covariance(0, 1, 2, 3), 1e6 * x.covariance(0, 1, 2, 3), 1e-8);
 }
 
 TEST(VirtualNonContrast, refuses_an_agent_that_the_image_does_not_show) {
   std::mt19937_64 random(4);
   try {
-    with<VirtualNonContrast<double>>({{"contrast", "barium"}}).forward({}, {}, random_image(random));
+    gadget_with<VirtualNonContrast<double>>({{"contrast", "barium"}}).forward({}, {}, random_image(random));
     FAIL() << "accepted";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("VirtualNonContrast: expected images with barium, got water, iodine"));
   }
-  EXPECT_THROW(with<VirtualNonContrast<double>>({{"contrast", ""}}).begin({}, {}), ConfigError);
-  EXPECT_THROW(with<VirtualNonContrast<double>>({{"energies", ""}}).begin({}, {}), ConfigError);
+  EXPECT_THROW(gadget_with<VirtualNonContrast<double>>({{"contrast", ""}}).begin({}, {}), ConfigError);
+  EXPECT_THROW(gadget_with<VirtualNonContrast<double>>({{"energies", ""}}).begin({}, {}), ConfigError);
 }
 
 struct WrongByATenThousandth : VirtualNonContrast<double> {
@@ -90,7 +83,8 @@ TEST(VirtualNonContrast, adjoint_holds_against_differences_and_a_wrong_one_fails
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937_64 random(seed);
     const auto x = random_image(random);
-    const auto right = testing::map_adjoint_error(with<VirtualNonContrast<double>>({{"energies", "50 90"}}), {}, None{}, x, seed);
+    const auto right =
+        testing::map_adjoint_error(gadget_with<VirtualNonContrast<double>>({{"energies", "50 90"}}), {}, None{}, x, seed);
     EXPECT_LT(right.value, 1e-8) << right.block;
     wrong = std::max(wrong, testing::map_adjoint_error(WrongByATenThousandth(), {}, None{}, x, seed).value);
   }
@@ -101,7 +95,7 @@ TEST(VirtualNonContrast, adjoint_holds_against_differences_and_a_wrong_one_fails
 TEST(LeastNoise, is_found_where_the_monoenergetic_images_say) {
   std::mt19937_64 random(5);
   auto x = random_image(random);
-  EXPECT_THROW(with<LeastNoise<double>>().forward({}, {}, x), DataError);
+  EXPECT_THROW(gadget_with<LeastNoise<double>>().forward({}, {}, x), DataError);
   x.covariance = Array<double, 4>({6, 2, 3, 5});
   for (std::size_t i = 0; i < 30; ++i) {  // iodine against water, with a correlation of -0.9
     const double water = 0.05, iodine = 0.001 + 0.0001 * static_cast<double>(i);
@@ -109,11 +103,11 @@ TEST(LeastNoise, is_found_where_the_monoenergetic_images_say) {
     x.covariance.block(3)[i] = iodine * iodine;
   }
   x.covariance.block(0)[7] = x.covariance.block(1)[7] = x.covariance.block(3)[7] = 0;
-  const auto gadget = with<LeastNoise<double>>({{"lowest", "45"}, {"highest", "120"}});
+  const auto gadget = gadget_with<LeastNoise<double>>({{"lowest", "45"}, {"highest", "120"}});
   const auto y = gadget.forward({}, {}, x);
   std::string energies;
   for (int e = 45; e <= 120; ++e) energies += std::to_string(e) + " ";
-  const auto noise = noise_of(with<MonoenergeticImage<double>>({{"energies", energies}}).forward({}, {}, x));
+  const auto noise = noise_of(gadget_with<MonoenergeticImage<double>>({{"energies", energies}}).forward({}, {}, x));
   std::set<double> found;
   for (std::size_t i = 0; i < 30; ++i) {
     std::size_t least = 0;
@@ -125,7 +119,7 @@ TEST(LeastNoise, is_found_where_the_monoenergetic_images_say) {
   EXPECT_GT(found.size(), 5U);
   EXPECT_TRUE(y.covariance.empty());
   EXPECT_EQ(*y.channels, (Channels{"energy_of_least_noise", "keV", {"energy of least noise"}}));
-  EXPECT_THROW(with<LeastNoise<double>>({{"lowest", "100"}, {"highest", "99"}}).begin({}, {}), ConfigError);
+  EXPECT_THROW(gadget_with<LeastNoise<double>>({{"lowest", "100"}, {"highest", "99"}}).begin({}, {}), ConfigError);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/physics/counts_model.h"
 #include "core/physics/detector_response.h"
 #include "core/physics/pile_up_model.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "core/testing/refusal.h"
 
@@ -32,15 +33,9 @@ ScanHeader small_header() {
 }
 
 template <class Real, template <class> class Gadget = PileUp>
-Gadget<Real> with(std::map<std::string, std::string> values) {
-  std::map<std::string, Setting> settings;
-  for (auto& [name, value] : values) settings[name] = {value, "here"};
-  settings.try_emplace("spectrum", Setting{"none", "here"});
-  PropertyReader reader(settings, "PileUp");
-  Gadget<Real> gadget;
-  gadget.describe(reader);
-  reader.finish();
-  return gadget;
+Gadget<Real> with(testing::Settings settings) {
+  settings.try_emplace("spectrum", "none");
+  return testing::gadget_with<Gadget<Real>>(settings);
 }
 
 // Recorded counts of up to 0.6 of a dead time of 20 ns.

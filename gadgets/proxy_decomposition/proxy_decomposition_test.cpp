@@ -5,12 +5,12 @@
 #include <tbb/global_control.h>
 
 #include <cmath>
-#include <map>
 #include <random>
 
 #include "core/kernel.h"
 #include "core/parallel.h"
 #include "core/physics/detector_response.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "core/testing/refusal.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::refusal;
-using Settings = std::map<std::string, std::string>;
+using testing::Settings;
 
 ScanHeader header_of(std::size_t bins, std::size_t rows = 2, std::size_t columns = 12, std::size_t modules = 3) {
   ScanHeader h;
@@ -44,13 +44,7 @@ ScanHeader header_of(std::size_t bins, std::size_t rows = 2, std::size_t columns
 
 template <class Real>
 ProxyDecomposition<Real> gadget_with(const Settings& settings) {
-  std::map<std::string, Setting> read;
-  for (const auto& [name, value] : settings) read[name] = {value, "test.xml:1"};
-  PropertyReader reader(read, "ProxyDecomposition");
-  ProxyDecomposition<Real> gadget;
-  gadget.describe(reader);
-  reader.finish();
-  return gadget;
+  return testing::gadget_with<ProxyDecomposition<Real>>(settings);
 }
 
 struct Scene {
