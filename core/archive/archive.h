@@ -4,27 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/message/message.h"
 #include "core/message/scan_header.h"
 
 namespace counterflow {
-
-// A place whose contents are known: a rod, an insert.
-struct Region {
-  std::string name;
-  double x = 0, y = 0, radius = 0;                        // [mm]
-  std::vector<std::pair<std::string, double>> densities;  // basis material, g/cm^3
-};
-
-// What the images should show.
-struct Truth {
-  std::vector<std::string> materials;
-  Array<float, 4> density;  // [material,z,y,x] g/cm^3 on the grid of the header
-  std::vector<Region> regions;
-};
 
 // How the views of a scan are stored: as ISMRMRD acquisitions, or as compressed integers, four and more times smaller.
 enum class ArchiveForm { plain, compact };
@@ -47,7 +32,8 @@ class ArchiveReader {
   template <class Real>
   Message<Real> next();
   void rewind();
-  std::optional<Truth> truth();
+  std::optional<Truth> truth();    // on the grid of the header
+  ScanHeader header_with_truth();  // the header that carries the truth too, where the file has one
 
  private:
   struct Impl;
@@ -61,7 +47,7 @@ class ArchiveWriter {
   ~ArchiveWriter();
   void write(const Counts<float>& view);
   void write(const PathLengths<float>& view);  // a scan of line integrals
-  void write(const Truth& truth);
+  void write(const Truth& truth);              // on the grid of the header
   void write_injected(const std::string& name, const std::vector<std::size_t>& shape, const std::vector<double>& values);
   void finish();
 

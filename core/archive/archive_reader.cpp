@@ -6,7 +6,7 @@
 #include "core/archive/heap_reader.h"
 #include "core/archive/named_files.h"
 #include "core/archive/scan_header_xml.h"
-#include "core/archive/truth.h"
+#include "core/archive/truth_file.h"
 #include "core/archive/view_file.h"
 #include "core/error.h"
 
@@ -130,6 +130,12 @@ void ArchiveReader::rewind() {
 std::optional<Truth> ArchiveReader::truth() {
   const hdf5::Quiet quiet;
   return read_truth(impl_->file, impl_->heap, impl_->head.header, impl_->head.truth_materials, impl_->where);
+}
+
+ScanHeader ArchiveReader::header_with_truth() {
+  ScanHeader header = impl_->head.header;
+  if (auto known = truth()) header.truth = std::make_shared<const Truth>(std::move(*known));
+  return header;
 }
 
 }  // namespace counterflow

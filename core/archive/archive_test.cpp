@@ -168,10 +168,15 @@ TEST(Archive, truth_and_injected_values_come_back) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->materials, truth.materials);
   EXPECT_EQ(read->density, truth.density);
+  EXPECT_EQ(read->grid, h.grid);
   ASSERT_EQ(read->regions.size(), 2u);
   EXPECT_EQ(read->regions[0].name, truth.regions[0].name);
   EXPECT_EQ(read->regions[0].y, -0.1);
   EXPECT_EQ(read->regions[0].densities, truth.regions[0].densities);
+  const ScanHeader with_truth = ArchiveReader(folder / "scan.h5").header_with_truth();
+  ASSERT_TRUE(with_truth.truth);
+  EXPECT_EQ(with_truth.truth->density, truth.density);
+  EXPECT_EQ(with_truth.geometry, h.geometry);
 
   ISMRMRD::Dataset dataset((folder / "scan.h5").c_str(), "dataset", false);
   ISMRMRD::NDArray<float> array;
@@ -191,6 +196,7 @@ TEST(Archive, without_truth_says_so) {
   const Folder folder;
   testing::write_scan(folder / "scan.h5", testing::small_header(), testing::small_views(testing::small_header()));
   EXPECT_FALSE(ArchiveReader(folder / "scan.h5").truth());
+  EXPECT_FALSE(ArchiveReader(folder / "scan.h5").header_with_truth().truth);
 }
 
 TEST(Archive, views_from_another_program_are_read) {

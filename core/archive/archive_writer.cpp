@@ -6,7 +6,7 @@
 #include "core/archive/named_files.h"
 #include "core/archive/pending_file.h"
 #include "core/archive/scan_header_xml.h"
-#include "core/archive/truth.h"
+#include "core/archive/truth_file.h"
 #include "core/archive/view_file.h"
 #include "core/error.h"
 

@@ -2,6 +2,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "core/archive/archive.h"
 #include "core/error.h"
 #include "pipelines/counterflow/quality.h"
 #include "pipelines/counterflow/statistics.h"

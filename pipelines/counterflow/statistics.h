@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/archive/archive.h"
 #include "core/archive/image_file.h"
+#include "core/message/truth.h"
 
 namespace counterflow {
 

@@ -100,6 +100,7 @@ Truth truth_of(const Scenario& scenario) {
   const ImageGrid& grid = scenario.header.grid;
   Truth truth;
   truth.materials = scenario.truth.materials;
+  truth.grid = grid;
   truth.density = Array<float, 4>({truth.materials.size(), grid.nz, grid.ny, grid.nx});
   const Equivalents equivalents(scenario);
   std::vector<std::vector<double>> densities;

@@ -1,6 +1,6 @@
 // What the images of a scenario should show: the basis equivalents of its materials on the image grid and in its regions.
 #pragma once
-#include "core/archive/archive.h"
+#include "core/message/truth.h"
 #include "pipelines/simulator/scenario.h"
 
 namespace counterflow {

@@ -1,11 +1,12 @@
 // What is known of a scan's object, under /dataset: truth_materials (an NDArray), truth_regions (CSV).
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/archive/archive.h"
 #include "core/archive/hdf5_file.h"
 #include "core/archive/heap_reader.h"
+#include "core/message/scan_header.h"
 
 namespace counterflow {
 

@@ -1,4 +1,4 @@
-#include "core/archive/truth.h"
+#include "core/archive/truth_file.h"
 
 #include <sstream>
 
@@ -124,6 +124,7 @@ std::optional<Truth> read_truth(const hdf5::Handle& file, const HeapReader& heap
   if (!density && !regions) return std::nullopt;
   Truth truth;
   truth.materials = materials;
+  truth.grid = header.grid;
   if (density) read_density(truth, file, header, where);
   if (regions) truth.regions = regions_from_csv(read_text(file, heap, kRegions, where), where + ": " + kRegions);
   return truth;
