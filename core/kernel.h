@@ -1,7 +1,7 @@
 // Run-time choice among the three compilations of a kernel source (cmake/counterflow.cmake: counterflow_kernel).
-// A kernel header, included by the kernel's source and by its caller, declares the same functions in each namespace:
-//   namespace counterflow::kernel_baseline { void f(...); }  ... kernel_avx2 ... kernel_avx512
-// and the caller writes  choose(kernel_baseline::f, kernel_avx2::f, kernel_avx512::f)(...).
+// A kernel header, included by the kernel's source and by its caller, declares the same functions in each namespace, by their type:
+//   using F = void(...);  namespace counterflow::kernel_baseline { F f; }  ... kernel_avx2 ... kernel_avx512
+// and the caller writes  choose<F>(kernel_baseline::f, kernel_avx2::f, kernel_avx512::f)(...).
 #pragma once
 #include <vector>
 

@@ -262,24 +262,23 @@ inline void scatter(const ConeBackprojection<Real>& job, const Pixels& tile, con
 
 }  // namespace
 
-template <class Real>
-void cone_gather(const ConeBackprojection<Real>& job, const Pixels& tile, const Real* rows, Real* image) {
-  gather<false, Real>(job, tile, rows, nullptr, image);
+void cone_gather(const ConeBackprojection<float>& job, const Pixels& tile, const float* rows, float* image) {
+  gather<false, float>(job, tile, rows, nullptr, image);
 }
-template <class Real>
-void cone_variance(const ConeBackprojection<Real>& job, const Pixels& tile, const Real* v, const Real* c, Real* image) {
-  gather<true, Real>(job, tile, v, c, image);
+void cone_variance(const ConeBackprojection<float>& job, const Pixels& tile, const float* v, const float* c, float* image) {
+  gather<true, float>(job, tile, v, c, image);
 }
-template <class Real>
-void cone_scatter(const ConeBackprojection<Real>& job, const Pixels& tile, const Real* image, Real* rows) {
-  scatter<Real>(job, tile, image, rows);
+void cone_scatter(const ConeBackprojection<float>& job, const Pixels& tile, const float* image, float* rows) {
+  scatter<float>(job, tile, image, rows);
 }
-
-template void cone_gather(const ConeBackprojection<float>&, const Pixels&, const float*, float*);
-template void cone_gather(const ConeBackprojection<double>&, const Pixels&, const double*, double*);
-template void cone_variance(const ConeBackprojection<float>&, const Pixels&, const float*, const float*, float*);
-template void cone_variance(const ConeBackprojection<double>&, const Pixels&, const double*, const double*, double*);
-template void cone_scatter(const ConeBackprojection<float>&, const Pixels&, const float*, float*);
-template void cone_scatter(const ConeBackprojection<double>&, const Pixels&, const double*, double*);
+void cone_gather(const ConeBackprojection<double>& job, const Pixels& tile, const double* rows, double* image) {
+  gather<false, double>(job, tile, rows, nullptr, image);
+}
+void cone_variance(const ConeBackprojection<double>& job, const Pixels& tile, const double* v, const double* c, double* image) {
+  gather<true, double>(job, tile, v, c, image);
+}
+void cone_scatter(const ConeBackprojection<double>& job, const Pixels& tile, const double* image, double* rows) {
+  scatter<double>(job, tile, image, rows);
+}
 
 }  // namespace counterflow::COUNTERFLOW_KERNEL

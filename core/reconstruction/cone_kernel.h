@@ -61,35 +61,42 @@ struct Pixels {
   std::size_t x_begin = 0, x_end = 0, y_begin = 0, y_end = 0;
 };
 
+// image += rows.
+template <class Real>
+using ConeGather = void(const ConeBackprojection<Real>&, const Pixels&, const Real* rows, Real* image);
+// image += variances of the same sums, from rows of variances V and of covariances C of columns i, i+1 (rows are independent):
+// the weights of V squared, and 2 f (1-f) for C.
+template <class Real>
+using ConeVariance = void(const ConeBackprojection<Real>&, const Pixels&, const Real* v, const Real* c, Real* image);
+// Rows of view 0 += transpose of image, whose padding along z is not read; rows[.][.][.][r >= rows] are left anyhow.
+template <class Real>
+using ConeScatter = void(const ConeBackprojection<Real>&, const Pixels&, const Real* image, Real* rows);
+
 }  // namespace counterflow::fbp
 
-// cone_gather: image += rows.  cone_variance: image += variances of the same sums, from rows of variances V and of covariances C
-// of columns i, i+1 (rows are independent): the weights of V squared, and 2 f (1-f) for C.
-// cone_scatter: rows of view 0 += transpose of image, whose padding along z is not read; rows[.][.][.][r >= rows] are left
-// anyhow.  Instantiated for float and double.
 namespace counterflow::kernel_baseline {
-template <class Real>
-void cone_gather(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* rows, Real* image);
-template <class Real>
-void cone_variance(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* v, const Real* c, Real* image);
-template <class Real>
-void cone_scatter(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* image, Real* rows);
+fbp::ConeGather<float> cone_gather;
+fbp::ConeGather<double> cone_gather;
+fbp::ConeVariance<float> cone_variance;
+fbp::ConeVariance<double> cone_variance;
+fbp::ConeScatter<float> cone_scatter;
+fbp::ConeScatter<double> cone_scatter;
 }  // namespace counterflow::kernel_baseline
 
 namespace counterflow::kernel_avx2 {
-template <class Real>
-void cone_gather(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* rows, Real* image);
-template <class Real>
-void cone_variance(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* v, const Real* c, Real* image);
-template <class Real>
-void cone_scatter(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* image, Real* rows);
+fbp::ConeGather<float> cone_gather;
+fbp::ConeGather<double> cone_gather;
+fbp::ConeVariance<float> cone_variance;
+fbp::ConeVariance<double> cone_variance;
+fbp::ConeScatter<float> cone_scatter;
+fbp::ConeScatter<double> cone_scatter;
 }  // namespace counterflow::kernel_avx2
 
 namespace counterflow::kernel_avx512 {
-template <class Real>
-void cone_gather(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* rows, Real* image);
-template <class Real>
-void cone_variance(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* v, const Real* c, Real* image);
-template <class Real>
-void cone_scatter(const fbp::ConeBackprojection<Real>&, const fbp::Pixels&, const Real* image, Real* rows);
+fbp::ConeGather<float> cone_gather;
+fbp::ConeGather<double> cone_gather;
+fbp::ConeVariance<float> cone_variance;
+fbp::ConeVariance<double> cone_variance;
+fbp::ConeScatter<float> cone_scatter;
+fbp::ConeScatter<double> cone_scatter;
 }  // namespace counterflow::kernel_avx512

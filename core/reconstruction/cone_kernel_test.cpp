@@ -30,7 +30,8 @@ struct Case {
     std::uniform_real_distribution<double> unit(-1, 1);
     const auto size = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
     columns = size(5, 30), ny = size(3, 6);
-    job.nx = size(3, 7), job.nz = size(1, voxel < 2 ? 90 : 25), job.views = size(1, 40), job.channels = size(1, 4), job.rows = size(1, 70);
+    job.nx = size(3, 7), job.nz = size(1, voxel < 2 ? 90 : 25), job.views = size(1, 40), job.channels = size(1, 4),
+    job.rows = size(1, 70);
     job.rays = rays;
     job.radius = 50;
     job.scale = 30, job.centre = static_cast<Real>(0.5 * static_cast<double>(columns) + unit(random));
@@ -108,8 +109,6 @@ void expect_near(const std::vector<Real>& a, const std::vector<double>& b, std::
 
 template <class Real>
 void compare(Isa isa, Case<Real> c, double tolerance) {
-  using Gather = void(const ConeBackprojection<Real>&, const Pixels&, const Real*, Real*);
-  using Variance = void(const ConeBackprojection<Real>&, const Pixels&, const Real*, const Real*, Real*);
   const auto& job = c.job;
   std::vector<Real> image = c.image;
   std::vector<double> expected(image.begin(), image.end());
@@ -118,7 +117,7 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
       expected[voxel] +=
           a * (row ? g : 1 - g) * ((1 - f) * at(c.rows, job, q, r + row) + f * at(c.rows, job, q + job.row_stride, r + row));
   });
-  choose<Gather>(kernel_baseline::cone_gather, kernel_avx2::cone_gather, kernel_avx512::cone_gather, isa)(
+  choose<fbp::ConeGather<Real>>(kernel_baseline::cone_gather, kernel_avx2::cone_gather, kernel_avx512::cone_gather, isa)(
       job, c.tile, c.rows.data(), image.data());
   expect_near(image, expected, job.z_stride, job.nz, tolerance);
 
@@ -132,7 +131,7 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
           a * a * std::pow(row ? g : 1 - g, 2) * ((1 - f) * (1 - f) * low + f * f * high + 2 * f * (1 - f) * cross);
     }
   });
-  choose<Variance>(kernel_baseline::cone_variance, kernel_avx2::cone_variance, kernel_avx512::cone_variance, isa)(
+  choose<fbp::ConeVariance<Real>>(kernel_baseline::cone_variance, kernel_avx2::cone_variance, kernel_avx512::cone_variance, isa)(
       job, c.tile, c.rows.data(), c.cross.data(), image.data());
   expect_near(image, expected, job.z_stride, job.nz, tolerance);
 
@@ -147,7 +146,7 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
       expected[to + job.row_stride] += a * f * (row ? g : 1 - g) * c.image[voxel];
     }
   });
-  choose<Gather>(kernel_baseline::cone_scatter, kernel_avx2::cone_scatter, kernel_avx512::cone_scatter, isa)(
+  choose<fbp::ConeScatter<Real>>(kernel_baseline::cone_scatter, kernel_avx2::cone_scatter, kernel_avx512::cone_scatter, isa)(
       c.job, c.tile, c.image.data(), rows.data());
   expect_near(rows, expected, job.row_stride, job.rows, tolerance);
 }

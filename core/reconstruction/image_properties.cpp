@@ -31,6 +31,13 @@ void ImageProperties::describe_stack(PropertyVisitor& visit) {
   visit("centre_z", centre_z, {.unit = "mm", .text = "z of the image's centre from the isocenter"});
 }
 
+void ImageProperties::describe_noise(PropertyVisitor& visit) {
+  visit("noise", noise,
+        {.unit = "",
+         .text =
+             "also give the covariance of each voxel's channels, from that of the path lengths; files keep standard deviations"});
+}
+
 ImageGrid ImageProperties::grid(ImageGrid grid) const {
   if (nx > 0) grid.nx = static_cast<std::size_t>(nx);
   if (ny > 0) grid.ny = static_cast<std::size_t>(ny);
@@ -47,6 +54,7 @@ FilterSettings ImageProperties::filter() const {
   FilterSettings settings;
   settings.window = window;
   settings.cutoff = cutoff;
+  settings.variance = noise;
   return settings;
 }
 

@@ -1,4 +1,4 @@
-// What every analytic reconstruction can be asked: the window of its filter and the grid of its voxels.
+// What every analytic reconstruction can be asked: the window of its filter, the grid of its voxels, its noise.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,10 +15,12 @@ struct ImageProperties {
   std::int64_t nx = 0, ny = 0, nz = 0;              // 0: as the header of the scan asks, here and below
   double voxel = 0, voxel_z = 0;                    // [mm]
   double centre_x = 0, centre_y = 0, centre_z = 0;  // [mm]
+  bool noise = false;                               // whether covariances are asked for
 
   void describe_filter(PropertyVisitor& visit);  // window, cutoff
   void describe_slice(PropertyVisitor& visit);   // nx, ny, voxel, centre_x, centre_y
   void describe_stack(PropertyVisitor& visit);   // nz, voxel_z, centre_z
+  void describe_noise(PropertyVisitor& visit);   // noise
   // The grid that the header asks for, with what the properties say otherwise.
   ImageGrid grid(ImageGrid asked) const;
   FilterSettings filter() const;

@@ -140,8 +140,7 @@ void RampFilter<Real>::filter(std::span<const FilterRow<Real>> rows, Room& room,
   plan.twiddles = twiddles_.data();
   plan.response = response.data();
   if (!room) room = std::make_unique_for_overwrite<Real[]>(4 * kFilterLanes * plan.length);
-  using Filter = void(const RowTransform<Real>&, const FilterRow<Real>*, std::size_t, std::size_t, Real*);
-  choose<Filter>(kernel_baseline::filter_rows, kernel_avx2::filter_rows, kernel_avx512::filter_rows, isa_)(
+  choose<FilterRows<Real>>(kernel_baseline::filter_rows, kernel_avx2::filter_rows, kernel_avx512::filter_rows, isa_)(
       plan, rows.data(), rows.size() / 2, kernel == Kernel::neighbours ? 1 : 0, room.get());
 }
 

@@ -158,10 +158,8 @@ inline void write_rows(const FilterRow<Real>* rows, std::size_t count, std::size
   }
 }
 
-}  // namespace
-
 template <class Real>
-void filter_rows(const RowTransform<Real>& plan, const FilterRow<Real>* rows, std::size_t pairs, std::size_t skip, Real* room) {
+void filter_all(const RowTransform<Real>& plan, const FilterRow<Real>* rows, std::size_t pairs, std::size_t skip, Real* room) {
   constexpr std::size_t lanes = kLane<Real>;
   Real *const a = room, *const b = room + 2 * lanes * plan.length;
   for (std::size_t first = 0; first < pairs; first += lanes, rows += 2 * lanes) {
@@ -177,7 +175,15 @@ void filter_rows(const RowTransform<Real>& plan, const FilterRow<Real>* rows, st
   }
 }
 
-template void filter_rows(const RowTransform<float>&, const FilterRow<float>*, std::size_t, std::size_t, float*);
-template void filter_rows(const RowTransform<double>&, const FilterRow<double>*, std::size_t, std::size_t, double*);
+}  // namespace
+
+void filter_rows(const RowTransform<float>& plan, const FilterRow<float>* rows, std::size_t pairs, std::size_t skip,
+                 float* room) {
+  filter_all(plan, rows, pairs, skip, room);
+}
+void filter_rows(const RowTransform<double>& plan, const FilterRow<double>* rows, std::size_t pairs, std::size_t skip,
+                 double* room) {
+  filter_all(plan, rows, pairs, skip, room);
+}
 
 }  // namespace counterflow::COUNTERFLOW_KERNEL

@@ -33,24 +33,23 @@ struct RowTransform {
 
 inline constexpr std::size_t kFilterLanes = 16;  // the longest vector; room for a transform is 4 length kFilterLanes numbers
 
+// rows[i].out = filtered rows[i].in, where rows 2 i and 2 i + 1 share a lane; `skip` columns at the end are not written.
+template <class Real>
+using FilterRows = void(const RowTransform<Real>&, const FilterRow<Real>* rows, std::size_t pairs, std::size_t skip, Real* room);
+
 }  // namespace counterflow::fbp
 
-// rows[i].out = filtered rows[i].in, where rows 2 i and 2 i + 1 share a lane; `skip` columns at the end are not written.
-// Instantiated for float and double.
 namespace counterflow::kernel_baseline {
-template <class Real>
-void filter_rows(const fbp::RowTransform<Real>&, const fbp::FilterRow<Real>* rows, std::size_t pairs, std::size_t skip,
-                 Real* room);
-}
+fbp::FilterRows<float> filter_rows;
+fbp::FilterRows<double> filter_rows;
+}  // namespace counterflow::kernel_baseline
 
 namespace counterflow::kernel_avx2 {
-template <class Real>
-void filter_rows(const fbp::RowTransform<Real>&, const fbp::FilterRow<Real>* rows, std::size_t pairs, std::size_t skip,
-                 Real* room);
-}
+fbp::FilterRows<float> filter_rows;
+fbp::FilterRows<double> filter_rows;
+}  // namespace counterflow::kernel_avx2
 
 namespace counterflow::kernel_avx512 {
-template <class Real>
-void filter_rows(const fbp::RowTransform<Real>&, const fbp::FilterRow<Real>* rows, std::size_t pairs, std::size_t skip,
-                 Real* room);
-}
+fbp::FilterRows<float> filter_rows;
+fbp::FilterRows<double> filter_rows;
+}  // namespace counterflow::kernel_avx512

@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/gadget/forms.h"
 #include "core/message/message.h"
 #include "core/reconstruction/messages.h"
+#include "core/reconstruction/ramp_filter.h"
 
 namespace counterflow::fbp {
 
@@ -147,5 +149,35 @@ PathLengths<Real> view_cotangent(const Operator<Real>& reconstruction, const Pat
   bar.areal_density = reconstruction.transpose(x.view.angle, z);
   return bar;
 }
+
+// What all gadgets on it share: they add how a scan begins, their properties and their manual.
+template <class Real, template <class> class Operator>
+class AccumulatingFold {
+ public:
+  using In = PathLengths<Real>;
+  using Out = Image<Real>;
+  using Params = None;
+  using State = Accumulator<Real, Operator>;
+  using Cotangent = typename State::Volume;
+
+  Params initial(const ScanHeader&) const { return {}; }
+  void add(const Params&, State& state, const In& x) const { state.add(x); }
+  void end(const Params&, State& state, const std::function<void(Out)>& emit) const { state.end(emit); }
+  Out preview(const State& state) const { return state.preview(); }
+  Cotangent adjoint_begin(const Params&, const State& state, const std::vector<Sent<Out>>& y_bars) const {
+    return cotangent_of(*state.reconstruction, y_bars);
+  }
+  In adjoint(const Params&, const State& state, const In& x, const Cotangent& z, Params&) const {
+    return view_cotangent(*state.reconstruction, x, z);
+  }
+
+ protected:
+  static State started(const ScanGeometry& geometry, const ImageGrid& grid, const FilterSettings& filter) {
+    State state;
+    state.reconstruction = std::make_shared<const Operator<Real>>(geometry, grid, filter);
+    if (filter.variance) state.covariance.emplace();
+    return state;
+  }
+};
 
 }  // namespace counterflow::fbp

@@ -25,13 +25,12 @@ constexpr std::size_t kShare = 1;
 
 template <class Real>
 void solve(const RayTables<Real>& tables, Real tolerance, Rays<Real>& rays) {
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
   RaySettings<Real> s;
   s.tolerance = tolerance;
   s.iterations = 50;
   auto solution = rays.solution();
-  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), s, rays.data(),
-                                                                                             solution);
+  choose<SolveRays<Real>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), s,
+                                                                                                           rays.data(), solution);
 }
 template <class Real>
 RayTables<Real> tables_of(const Scene& scene) {

@@ -15,10 +15,9 @@ using testing::Rays;
 using testing::Scene;
 
 void solve(const RaySystem<double>& system, const RaySettings<double>& settings, Rays<double>& rays) {
-  using F = void(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);
   auto solution = rays.solution();
-  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, rays.data(),
-                                                                                             solution);
+  choose<SolveRays<double>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(
+      system, settings, rays.data(), solution);
 }
 RaySettings<double> settings(bool bias_correction = false) {
   RaySettings<double> s;

@@ -26,16 +26,14 @@ std::size_t unsigned_of(std::int64_t value) { return static_cast<std::size_t>(va
 
 template <class Real>
 void solve(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data, RaySolution<Real>& out) {
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
-  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, data, out);
+  choose<SolveRays<Real>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(system, settings, data,
+                                                                                                           out);
 }
 template <class Real>
 void adjoin(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data,
             const RaySolution<Real>& at, const RayCotangents<Real>& out) {
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
-                 const RayCotangents<Real>&);
-  choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(system, settings, data, at,
-                                                                                                   out);
+  choose<AdjointRays<Real>>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(
+      system, settings, data, at, out);
 }
 
 }  // namespace

@@ -80,9 +80,8 @@ Outcome outcome_of(const Scene& scene, const std::vector<double>& high, std::uin
   settings.tolerance = 1e-4F;
   settings.iterations = 50;
   auto solution = rays.solution();
-  using F = void(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&);
-  choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), settings,
-                                                                                             rays.data(), solution);
+  choose<SolveRays<float>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(
+      tables.system(), settings, rays.data(), solution);
   std::vector<double> excess(kRays);
   parallel_chunks(kRays, 1000, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {

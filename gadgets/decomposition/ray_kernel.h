@@ -85,19 +85,32 @@ struct RayCotangents {
   Real* shift_bar = nullptr;                // [threshold, ray] of rays with thresholds of their own; or null
 };
 
-#define COUNTERFLOW_RAY_KERNELS(isa)                                                                                             \
-  namespace isa {                                                                                                                \
-  void solve_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&);               \
-  void solve_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, RaySolution<double>&);           \
-  /* `at`: the stationary points, before any bias correction. */                                                                 \
-  void adjoint_rays(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>& at,     \
-                    const RayCotangents<float>&);                                                                                \
-  void adjoint_rays(const RaySystem<double>&, const RaySettings<double>&, const RayData<double>&, const RaySolution<double>& at, \
-                    const RayCotangents<double>&);                                                                               \
-  }
-COUNTERFLOW_RAY_KERNELS(kernel_baseline)
-COUNTERFLOW_RAY_KERNELS(kernel_avx2)
-COUNTERFLOW_RAY_KERNELS(kernel_avx512)
-#undef COUNTERFLOW_RAY_KERNELS
+template <class Real>
+using SolveRays = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
+// `at`: the stationary points, before any bias correction.
+template <class Real>
+using AdjointRays = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>& at,
+                         const RayCotangents<Real>&);
 
 }  // namespace counterflow
+
+namespace counterflow::kernel_baseline {
+SolveRays<float> solve_rays;
+SolveRays<double> solve_rays;
+AdjointRays<float> adjoint_rays;
+AdjointRays<double> adjoint_rays;
+}  // namespace counterflow::kernel_baseline
+
+namespace counterflow::kernel_avx2 {
+SolveRays<float> solve_rays;
+SolveRays<double> solve_rays;
+AdjointRays<float> adjoint_rays;
+AdjointRays<double> adjoint_rays;
+}  // namespace counterflow::kernel_avx2
+
+namespace counterflow::kernel_avx512 {
+SolveRays<float> solve_rays;
+SolveRays<double> solve_rays;
+AdjointRays<float> adjoint_rays;
+AdjointRays<double> adjoint_rays;
+}  // namespace counterflow::kernel_avx512

@@ -17,14 +17,11 @@ using testing::Scene;
 
 template <class Real>
 auto solver(Isa isa) {
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
-  return choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays, isa);
+  return choose<SolveRays<Real>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays, isa);
 }
 template <class Real>
 auto adjoiner(Isa isa) {
-  using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>&,
-                 const RayCotangents<Real>&);
-  return choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays, isa);
+  return choose<AdjointRays<Real>>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays, isa);
 }
 
 template <class Real>

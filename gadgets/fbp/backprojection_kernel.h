@@ -48,33 +48,42 @@ constexpr std::size_t padded_block(std::size_t n) {
   return n <= line ? block : (n + line - 1) / line * line;
 }
 
+// image += rows.
+template <class Real>
+using Gather = void(const Backprojection<Real>&, const Tile&, const Real* rows, Real* image);
+// image += variances of the same sums, from rows of variances V_k and of covariances C_k of neighbours k, k+1:
+// a^2 [ (1-f)^2 V_i + f^2 V_{i+1} + 2 f (1-f) C_i ].
+template <class Real>
+using GatherVariance = void(const Backprojection<Real>&, const Tile&, const Real* v, const Real* c, Real* image);
+// Row of view 0 += transpose of image.
+template <class Real>
+using Scatter = void(const Backprojection<Real>&, const Tile&, const Real* image, Real* row);
+
 }  // namespace counterflow::fbp
 
-// gather: image += rows.  gather_variance: image += variances of the same sums, from rows of variances V_k and of covariances
-// C_k of neighbours k, k+1: a^2 [ (1-f)^2 V_i + f^2 V_{i+1} + 2 f (1-f) C_i ].  scatter: rows of view 0 += transpose of image.
 namespace counterflow::kernel_baseline {
-void gather(const fbp::Backprojection<float>&, const fbp::Tile&, const float* rows, float* image);
-void gather(const fbp::Backprojection<double>&, const fbp::Tile&, const double* rows, double* image);
-void gather_variance(const fbp::Backprojection<float>&, const fbp::Tile&, const float* v, const float* c, float* image);
-void gather_variance(const fbp::Backprojection<double>&, const fbp::Tile&, const double* v, const double* c, double* image);
-void scatter(const fbp::Backprojection<float>&, const fbp::Tile&, const float* image, float* row);
-void scatter(const fbp::Backprojection<double>&, const fbp::Tile&, const double* image, double* row);
+fbp::Gather<float> gather;
+fbp::Gather<double> gather;
+fbp::GatherVariance<float> gather_variance;
+fbp::GatherVariance<double> gather_variance;
+fbp::Scatter<float> scatter;
+fbp::Scatter<double> scatter;
 }  // namespace counterflow::kernel_baseline
 
 namespace counterflow::kernel_avx2 {
-void gather(const fbp::Backprojection<float>&, const fbp::Tile&, const float* rows, float* image);
-void gather(const fbp::Backprojection<double>&, const fbp::Tile&, const double* rows, double* image);
-void gather_variance(const fbp::Backprojection<float>&, const fbp::Tile&, const float* v, const float* c, float* image);
-void gather_variance(const fbp::Backprojection<double>&, const fbp::Tile&, const double* v, const double* c, double* image);
-void scatter(const fbp::Backprojection<float>&, const fbp::Tile&, const float* image, float* row);
-void scatter(const fbp::Backprojection<double>&, const fbp::Tile&, const double* image, double* row);
+fbp::Gather<float> gather;
+fbp::Gather<double> gather;
+fbp::GatherVariance<float> gather_variance;
+fbp::GatherVariance<double> gather_variance;
+fbp::Scatter<float> scatter;
+fbp::Scatter<double> scatter;
 }  // namespace counterflow::kernel_avx2
 
 namespace counterflow::kernel_avx512 {
-void gather(const fbp::Backprojection<float>&, const fbp::Tile&, const float* rows, float* image);
-void gather(const fbp::Backprojection<double>&, const fbp::Tile&, const double* rows, double* image);
-void gather_variance(const fbp::Backprojection<float>&, const fbp::Tile&, const float* v, const float* c, float* image);
-void gather_variance(const fbp::Backprojection<double>&, const fbp::Tile&, const double* v, const double* c, double* image);
-void scatter(const fbp::Backprojection<float>&, const fbp::Tile&, const float* image, float* row);
-void scatter(const fbp::Backprojection<double>&, const fbp::Tile&, const double* image, double* row);
+fbp::Gather<float> gather;
+fbp::Gather<double> gather;
+fbp::GatherVariance<float> gather_variance;
+fbp::GatherVariance<double> gather_variance;
+fbp::Scatter<float> scatter;
+fbp::Scatter<double> scatter;
 }  // namespace counterflow::kernel_avx512

@@ -82,8 +82,6 @@ void expect_near(const std::vector<Real>& a, const std::vector<double>& b, doubl
 
 template <class Real>
 void compare(Isa isa, Case<Real> c, double tolerance) {
-  using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
-  using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
   const std::size_t block = c.job.block;
 
   std::vector<Real> image = c.image;
@@ -91,7 +89,7 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
   plain(c, [&](std::size_t, std::size_t pixel, std::size_t at, double low, double high) {
     for (std::size_t s = 0; s < block; ++s) expected[pixel + s] += low * c.rows[at + s] + high * c.rows[at + block + s];
   });
-  const auto gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa);
+  const auto gather = choose<fbp::Gather<Real>>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa);
   gather(c.job, c.tile, c.rows.data(), image.data());
   expect_near(image, expected, tolerance);
 
@@ -101,8 +99,9 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
     for (std::size_t s = 0; s < block; ++s)
       expected[pixel + s] += low * low * c.rows[at + s] + high * high * c.rows[at + block + s] + 2 * low * high * c.cross[at + s];
   });
-  choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance, kernel_avx512::gather_variance, isa)(
-      c.job, c.tile, c.rows.data(), c.cross.data(), image.data());
+  choose<fbp::GatherVariance<Real>>(kernel_baseline::gather_variance, kernel_avx2::gather_variance,
+                                    kernel_avx512::gather_variance,
+                                    isa)(c.job, c.tile, c.rows.data(), c.cross.data(), image.data());
   expect_near(image, expected, tolerance);
 
   c.job.views = 1;
@@ -114,7 +113,7 @@ void compare(Isa isa, Case<Real> c, double tolerance) {
       expected[at + block + s] += high * c.image[pixel + s];
     }
   });
-  const auto scatter = choose<Gather>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa);
+  const auto scatter = choose<fbp::Scatter<Real>>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa);
   scatter(c.job, c.tile, c.image.data(), row.data());
   expect_near(row, expected, tolerance);
 }

@@ -7,10 +7,7 @@ template <class Real>
 void FilteredBackprojection<Real>::describe(PropertyVisitor& visit) {
   properties_.describe_filter(visit);
   properties_.describe_slice(visit);
-  visit("noise", noise_,
-        {.unit = "",
-         .text =
-             "also give the covariance of each voxel's channels, from that of the path lengths; files keep standard deviations"});
+  properties_.describe_noise(visit);
 }
 
 template <class Real>
@@ -40,12 +37,7 @@ typename FilteredBackprojection<Real>::State FilteredBackprojection<Real>::begin
                       "; a narrow cone may be declared as a fan, each row a slice");
   const ImageGrid grid = this->grid(header);
   fbp::check_grid(grid, g);
-  State state;
-  fbp::FilterSettings filter = properties_.filter();
-  filter.variance = noise_;
-  state.reconstruction = std::make_shared<const fbp::Reconstruction<Real>>(g, grid, filter);
-  if (noise_) state.covariance.emplace();
-  return state;
+  return Fold::started(g, grid, properties_.filter());
 }
 
 template <class Real>
@@ -54,7 +46,7 @@ Footprint FilteredBackprojection<Real>::footprint(const ScanHeader& header) cons
   const ImageGrid grid = this->grid(header);
   constexpr std::size_t kMostMaterials = 3;  // that a decomposition gives a covariance of
   const std::size_t channels = std::max<std::size_t>(header.bins(), 1);
-  const std::size_t pairs = noise_ ? pair_count(std::min(channels, kMostMaterials)) : 0;
+  const std::size_t pairs = properties_.noise ? pair_count(std::min(channels, kMostMaterials)) : 0;
   const std::size_t pixels = checked_size(grid.nx, grid.ny);
   const std::size_t block = fbp::padded_block<Real>(channels * g.rows);
   const std::size_t pair_block = pairs > 0 ? fbp::padded_block<Real>(pairs * g.rows) : 0;

@@ -122,12 +122,10 @@ void Reconstruction<Real>::gather_rows(const std::vector<double>& angles, const 
   job.views = angles.size();
   Backprojection<Real> covariance_job = job;
   if (covariance) covariance_job.block = covariance->block, covariance_job.row_stride = row_stride(covariance->block);
-  using Gather = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
-  using Variance = void(const Backprojection<Real>&, const Tile&, const Real*, const Real*, Real*);
-  Gather* const gather =
-      choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));
-  Variance* const spread =
-      choose<Variance>(kernel_baseline::gather_variance, kernel_avx2::gather_variance, kernel_avx512::gather_variance);
+  Gather<Real>* const gather =
+      choose<Gather<Real>>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, gather_isa(job.block));
+  GatherVariance<Real>* const spread = choose<GatherVariance<Real>>(kernel_baseline::gather_variance,
+                                                                    kernel_avx2::gather_variance, kernel_avx512::gather_variance);
   const std::size_t across = (grid_.nx + kTile - 1) / kTile, down = (grid_.ny + kTile - 1) / kTile;
   parallel_chunks(across * down, kTilesAChunk, [&](std::size_t begin, std::size_t end) {
     for (std::size_t t = begin; t < end; ++t) {
@@ -147,8 +145,7 @@ Array<Real, 3> Reconstruction<Real>::transpose(double angle, const Volume<Real>&
   job.cosine = &cosine;
   job.sine = &sine;
   job.views = 1;
-  using Scatter = void(const Backprojection<Real>&, const Tile&, const Real*, Real*);
-  Scatter* const scatter = choose<Scatter>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
+  Scatter<Real>* const scatter = choose<Scatter<Real>>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
   Aligned<Real> q_bar(row_stride(block));
   for (std::size_t x = 0; x < grid_.nx; x += kAdjointTile)
     scatter(job, Tile{x, std::min(x + kAdjointTile, grid_.nx), 0, grid_.ny}, image_bar.value.data(), q_bar.data());

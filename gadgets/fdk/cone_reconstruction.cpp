@@ -151,8 +151,8 @@ void ConeReconstruction<Real>::over_tiles(Job job, const std::vector<double>& an
 
 template <class Real>
 void ConeReconstruction<Real>::gather(const std::vector<double>& angles, const Aligned<Real>& rows, Volume<Real>& image) const {
-  using Gather = void(const Job&, const Pixels&, const Real*, Real*);
-  Gather* const add = choose<Gather>(kernel_baseline::cone_gather, kernel_avx2::cone_gather, kernel_avx512::cone_gather);
+  fbp::ConeGather<Real>* const add =
+      choose<fbp::ConeGather<Real>>(kernel_baseline::cone_gather, kernel_avx2::cone_gather, kernel_avx512::cone_gather);
   over_tiles(job(image.channels), angles,
              [&](const Job& job, const Pixels& tile) { add(job, tile, rows.data(), image.value.data()); });
 }
@@ -171,8 +171,8 @@ void ConeReconstruction<Real>::spread(const fbp::Batch<Real>& batch, Volume<Real
   Aligned<Real> same, next;
   filter_rows(fbp::Kernel::squared, batch.angles, batch.covariance, pairs, same);
   filter_rows(fbp::Kernel::neighbours, batch.angles, batch.covariance, pairs, next);
-  using Spread = void(const Job&, const Pixels&, const Real*, const Real*, Real*);
-  Spread* const add = choose<Spread>(kernel_baseline::cone_variance, kernel_avx2::cone_variance, kernel_avx512::cone_variance);
+  fbp::ConeVariance<Real>* const add =
+      choose<fbp::ConeVariance<Real>>(kernel_baseline::cone_variance, kernel_avx2::cone_variance, kernel_avx512::cone_variance);
   over_tiles(job(pairs), batch.angles,
              [&](const Job& job, const Pixels& tile) { add(job, tile, same.data(), next.data(), covariance.value.data()); });
 }
@@ -187,8 +187,8 @@ Array<Real, 3> ConeReconstruction<Real>::transpose(double angle, const Volume<Re
   job.views = 1;
   Aligned<Real> lines(2 * cone_line<Real>(job.rows, job.nz)), q_bar(channels * job.plane_stride);
   job.line = lines.data();
-  using Scatter = void(const Job&, const Pixels&, const Real*, Real*);
-  Scatter* const scatter = choose<Scatter>(kernel_baseline::cone_scatter, kernel_avx2::cone_scatter, kernel_avx512::cone_scatter);
+  fbp::ConeScatter<Real>* const scatter =
+      choose<fbp::ConeScatter<Real>>(kernel_baseline::cone_scatter, kernel_avx2::cone_scatter, kernel_avx512::cone_scatter);
   for (std::size_t y = 0; y < grid_.ny; y += kConeTile)
     for (std::size_t x = 0; x < grid_.nx; x += kConeTile)
       scatter(job, Pixels{x, std::min(x + kConeTile, grid_.nx), y, std::min(y + kConeTile, grid_.ny)}, image_bar.value.data(),

@@ -27,10 +27,7 @@ void FeldkampReconstruction<Real>::describe(PropertyVisitor& visit) {
   properties_.describe_filter(visit);
   properties_.describe_slice(visit);
   properties_.describe_stack(visit);
-  visit("noise", noise_,
-        {.unit = "",
-         .text =
-             "also give the covariance of each voxel's channels, from that of the path lengths; files keep standard deviations"});
+  properties_.describe_noise(visit);
 }
 
 template <class Real>
@@ -50,19 +47,14 @@ typename FeldkampReconstruction<Real>::State FeldkampReconstruction<Real>::begin
   g.require_standing_table();
   const ImageGrid grid = properties_.grid(header.grid);
   fbp::check_grid(grid, g);
-  State state;
-  fbp::FilterSettings filter = properties_.filter();
-  filter.variance = noise_;
-  state.reconstruction = std::make_shared<const fdk::ConeReconstruction<Real>>(g, grid, filter);
-  if (noise_) state.covariance.emplace();
-  return state;
+  return Fold::started(g, grid, properties_.filter());
 }
 
 template <class Real>
 Footprint FeldkampReconstruction<Real>::footprint(const ScanHeader& header) const {
   const ScanGeometry& g = header.geometry;
   const ImageGrid grid = properties_.grid(header.grid);
-  const std::size_t channels = std::max<std::size_t>(header.bins(), 1), pairs = noise_ ? pair_count(channels) : 0;
+  const std::size_t channels = std::max<std::size_t>(header.bins(), 1), pairs = properties_.noise ? pair_count(channels) : 0;
   const std::size_t maps = channels + pairs, pixels = checked_size(grid.nx, grid.ny);
   const std::size_t columns = checked_size(g.columns + 3, fbp::padded_line<Real>(g.rows));
   const std::size_t views = checked_size(columns, fbp::Batch<Real>::kViews);  // as they came, and filtered

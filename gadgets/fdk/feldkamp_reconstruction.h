@@ -1,7 +1,5 @@
 // Reconstruction of circular cone-beam scans by Feldkamp, Davis and Kress (1984); every channel (material, bin) alike.
 #pragma once
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "core/gadget/forms.h"
@@ -12,13 +10,11 @@
 namespace counterflow {
 
 template <class Real>
-class FeldkampReconstruction {
+class FeldkampReconstruction : public fbp::AccumulatingFold<Real, fdk::ConeReconstruction> {
  public:
-  using In = PathLengths<Real>;
-  using Out = Image<Real>;
-  using Params = None;
-  using State = fbp::Accumulator<Real, fdk::ConeReconstruction>;
-  using Cotangent = fdk::Volume<Real>;
+  using Fold = fbp::AccumulatingFold<Real, fdk::ConeReconstruction>;
+  using typename Fold::Params;
+  using typename Fold::State;
   static constexpr const char* kManual =
       "Cone-beam reconstruction of circular scans (Feldkamp, Davis and Kress 1984), flat and arc detectors: image(x) = sum over "
       "views of distance weight . (ramp filter along the rows * (cosine of the ray . redundancy weight . path lengths)), by "
@@ -29,26 +25,13 @@ class FeldkampReconstruction {
       "  <property name=\"window\" value=\"hann\"/><property name=\"nz\" value=\"64\"/></gadget>";
 
   void describe(PropertyVisitor& visit);
-  Params initial(const ScanHeader&) const { return {}; }
   State begin(const Params&, const ScanHeader& header) const;
   ScanHeader output_header(const ScanHeader& header) const;  // with the grid that is reconstructed
   Footprint footprint(const ScanHeader& header) const;       // an upper bound: one channel a bin
-
-  void add(const Params&, State& state, const In& x) const { state.add(x); }
-  void end(const Params&, State& state, const std::function<void(Out)>& emit) const { state.end(emit); }
-  Out preview(const State& state) const { return state.preview(); }
   std::vector<Remark> report(const State& state) const;
-
-  Cotangent adjoint_begin(const Params&, const State& state, const std::vector<Sent<Out>>& y_bars) const {
-    return fbp::cotangent_of(*state.reconstruction, y_bars);
-  }
-  In adjoint(const Params&, const State& state, const In& x, const Cotangent& z, Params&) const {
-    return fbp::view_cotangent(*state.reconstruction, x, z);
-  }
 
  private:
   fbp::ImageProperties properties_;
-  bool noise_ = false;
 };
 
 }  // namespace counterflow

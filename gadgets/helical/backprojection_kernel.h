@@ -58,32 +58,32 @@ struct Tile {
   std::size_t x_begin = 0, x_end = 0, y_begin = 0, y_end = 0;
 };
 
+// image += rows.
+template <class Real>
+using Gather = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real* rows, Real* image);
+// rows += transpose of image.
+template <class Real>
+using Scatter = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real* image, Real* rows);
+
 }  // namespace counterflow::helical
 
-// gather: image += rows.  scatter: rows += transpose of image.
 namespace counterflow::kernel_baseline {
-void gather(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* rows, float* image);
-void gather(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* rows,
-            double* image);
-void scatter(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* image, float* rows);
-void scatter(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* image,
-             double* rows);
+helical::Gather<float> gather;
+helical::Gather<double> gather;
+helical::Scatter<float> scatter;
+helical::Scatter<double> scatter;
 }  // namespace counterflow::kernel_baseline
 
 namespace counterflow::kernel_avx2 {
-void gather(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* rows, float* image);
-void gather(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* rows,
-            double* image);
-void scatter(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* image, float* rows);
-void scatter(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* image,
-             double* rows);
+helical::Gather<float> gather;
+helical::Gather<double> gather;
+helical::Scatter<float> scatter;
+helical::Scatter<double> scatter;
 }  // namespace counterflow::kernel_avx2
 
 namespace counterflow::kernel_avx512 {
-void gather(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* rows, float* image);
-void gather(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* rows,
-            double* image);
-void scatter(const helical::Helix<float>&, const helical::Views<float>&, const helical::Tile&, const float* image, float* rows);
-void scatter(const helical::Helix<double>&, const helical::Views<double>&, const helical::Tile&, const double* image,
-             double* rows);
+helical::Gather<float> gather;
+helical::Gather<double> gather;
+helical::Scatter<float> scatter;
+helical::Scatter<double> scatter;
 }  // namespace counterflow::kernel_avx512

@@ -115,9 +115,9 @@ void expect_near(const Case<Real>& c, const std::vector<Real>& a, const std::vec
 
 template <class Real>
 void compare(Isa isa, Case<Real> c, double tolerance) {
-  using Gather = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real*, Real*);
-  Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa);
-  Gather* const scatter = choose<Gather>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa);
+  const auto gather = choose<helical::Gather<Real>>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather, isa);
+  const auto scatter =
+      choose<helical::Scatter<Real>>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter, isa);
   for (std::size_t i = 0; i < c.image.size(); ++i)
     if (i % c.h.depth >= c.h.nz) c.image[i] = 0;
   std::vector<Real> image = c.image, rows = c.rows;

@@ -143,8 +143,7 @@ void HelicalOperator<Real>::backproject(const Ring<Real>& ring, long first, std:
       for (std::size_t i = 0; i < view.extent(1); ++i) rows[v * h.view_stride + place(h, s, i)] = view(s, i);
   });
   const Directions d = directions(first, count);
-  using Gather = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real*, Real*);
-  Gather* const gather = choose<Gather>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather);
+  Gather<Real>* const gather = choose<Gather<Real>>(kernel_baseline::gather, kernel_avx2::gather, kernel_avx512::gather);
   parallel_chunks(tiles(), kTilesAChunk, [&](std::size_t begin, std::size_t end) {
     over_tiles(begin, end, [&](const Tile& tile) { gather(h, d.views(count), tile, rows.data(), image.value.data()); });
   });
@@ -155,8 +154,7 @@ Array<Real, 3> HelicalOperator<Real>::transpose(long first, std::size_t count, c
   const Helix<Real> h = helix(image_bar.channels, image_bar.depth);
   const Directions d = directions(first, count);
   Aligned<Real> rows(count * h.view_stride + kRows);
-  using Scatter = void(const Helix<Real>&, const Views<Real>&, const Tile&, const Real*, Real*);
-  Scatter* const scatter = choose<Scatter>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
+  Scatter<Real>* const scatter = choose<Scatter<Real>>(kernel_baseline::scatter, kernel_avx2::scatter, kernel_avx512::scatter);
   over_tiles(0, tiles(), [&](const Tile& tile) { scatter(h, d.views(count), tile, image_bar.value.data(), rows.data()); });
   Array<Real, 3> out({count, h.channels * h.rows, rebinning_.columns()});
   for (std::size_t v = 0; v < count; ++v) {

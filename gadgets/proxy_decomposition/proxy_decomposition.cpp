@@ -24,13 +24,12 @@ std::size_t unsigned_of(std::int64_t value) { return static_cast<std::size_t>(va
 
 template <class Real>
 void estimate(const ProxySystem<Real>& system, const ProxyRays<Real>& rays, ProxyResult<Real>& out) {
-  using F = void(const ProxySystem<Real>&, const ProxyRays<Real>&, ProxyResult<Real>&);
-  choose<F>(kernel_baseline::estimate_rays, kernel_avx2::estimate_rays, kernel_avx512::estimate_rays)(system, rays, out);
+  choose<EstimateRays<Real>>(kernel_baseline::estimate_rays, kernel_avx2::estimate_rays, kernel_avx512::estimate_rays)(system,
+                                                                                                                       rays, out);
 }
 template <class Real>
 void adjoin(const ProxySystem<Real>& system, const ProxyRays<Real>& rays, const ProxyCotangents<Real>& out) {
-  using F = void(const ProxySystem<Real>&, const ProxyRays<Real>&, const ProxyCotangents<Real>&);
-  choose<F>(kernel_baseline::adjoin_rays, kernel_avx2::adjoin_rays, kernel_avx512::adjoin_rays)(system, rays, out);
+  choose<AdjoinRays<Real>>(kernel_baseline::adjoin_rays, kernel_avx2::adjoin_rays, kernel_avx512::adjoin_rays)(system, rays, out);
 }
 
 }  // namespace

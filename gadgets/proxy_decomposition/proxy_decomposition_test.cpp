@@ -177,8 +177,7 @@ TEST(ProxyDecomposition, kernels_of_every_instruction_set_agree_with_the_plain_r
     for (Isa isa : available_isas()) {
       Array<double, 3> y({s.materials.size(), 2, 12});
       ProxyResult<double> out{.plane = 24, .areal_density = y.data()};
-      using F = void(const ProxySystem<double>&, const ProxyRays<double>&, ProxyResult<double>&);
-      choose<F>(kernel_baseline::estimate_rays, kernel_avx2::estimate_rays, kernel_avx512::estimate_rays, isa)(
+      choose<EstimateRays<double>>(kernel_baseline::estimate_rays, kernel_avx2::estimate_rays, kernel_avx512::estimate_rays, isa)(
           tables.system(), sums.rays(0, 0, 23), out);  // the last ray is left alone
       for (std::size_t i = 0; i < 23; ++i) {
         std::vector<double> counts, open, background;

@@ -54,21 +54,30 @@ struct ProxyCotangents {
   double* centre_slope_bar = nullptr;  // [bin, material]
 };
 
-#define COUNTERFLOW_PROXY_KERNELS                                                                      \
-  void estimate_rays(const ProxySystem<float>&, const ProxyRays<float>&, ProxyResult<float>&);         \
-  void estimate_rays(const ProxySystem<double>&, const ProxyRays<double>&, ProxyResult<double>&);      \
-  void adjoin_rays(const ProxySystem<float>&, const ProxyRays<float>&, const ProxyCotangents<float>&); \
-  void adjoin_rays(const ProxySystem<double>&, const ProxyRays<double>&, const ProxyCotangents<double>&);
-
-namespace kernel_baseline {
-COUNTERFLOW_PROXY_KERNELS
-}
-namespace kernel_avx2 {
-COUNTERFLOW_PROXY_KERNELS
-}
-namespace kernel_avx512 {
-COUNTERFLOW_PROXY_KERNELS
-}
-#undef COUNTERFLOW_PROXY_KERNELS
+template <class Real>
+using EstimateRays = void(const ProxySystem<Real>&, const ProxyRays<Real>&, ProxyResult<Real>&);
+template <class Real>
+using AdjoinRays = void(const ProxySystem<Real>&, const ProxyRays<Real>&, const ProxyCotangents<Real>&);
 
 }  // namespace counterflow
+
+namespace counterflow::kernel_baseline {
+EstimateRays<float> estimate_rays;
+EstimateRays<double> estimate_rays;
+AdjoinRays<float> adjoin_rays;
+AdjoinRays<double> adjoin_rays;
+}  // namespace counterflow::kernel_baseline
+
+namespace counterflow::kernel_avx2 {
+EstimateRays<float> estimate_rays;
+EstimateRays<double> estimate_rays;
+AdjoinRays<float> adjoin_rays;
+AdjoinRays<double> adjoin_rays;
+}  // namespace counterflow::kernel_avx2
+
+namespace counterflow::kernel_avx512 {
+EstimateRays<float> estimate_rays;
+EstimateRays<double> estimate_rays;
+AdjoinRays<float> adjoin_rays;
+AdjoinRays<double> adjoin_rays;
+}  // namespace counterflow::kernel_avx512
