@@ -4,6 +4,7 @@
 //   lambda_bar_b = dpsi/dlambda_b - (y_b/lambda_b^2) J_b . v,  J_bar_b = dpsi/dJ_b - (1 - y_b/lambda_b) v,  H_bar_b = f_b F^-1
 // go on to background and thresholds.
 #include "gadgets/decomposition/bias.h"
+#include "gadgets/decomposition/deviance.h"
 #include "gadgets/decomposition/ray_block.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
@@ -127,8 +128,10 @@ class Adjoint {
     }
     SumCotangents<Real, M> c;
     if (settings_.bias_correction) through_bias(n, dead | held, bar, c);
+    V by_residual[kMaxBins] = {};
+    if (out.residual_bar) through_residual(dead, a, at, data.rays, bar, c, by_residual, out);
     Factor<Real, M>(matrix).solve(bar, v);
-    through_optimum(dead, v, at, data.rays, c, out);
+    through_optimum(dead, v, at, data.rays, c, by_residual, out);
     if (out.threshold_bar || out.shift_bar) through_thresholds(dead, c, at, data.rays, out);
   }
 
@@ -175,7 +178,20 @@ class Adjoint {
     for (std::size_t k = 0; k < kPairs<M>; ++k) c.inverse[k] = without ? all<Real>(0) : c.inverse[k];
   }
 
-  void through_optimum(I dead, const V* v, std::size_t at, std::size_t rays, SumCotangents<Real, M>& c,
+  // d_b of y_b and of lambda_b(A): adds to the cotangents of A and of lambda_b, and gives that of y_b itself.
+  void through_residual(I dead, const V* a, std::size_t at, std::size_t rays, V* bar, SumCotangents<Real, M>& c, V* counts_bar,
+                        const RayCotangents<Real>& out) const {
+    for (std::size_t b = 0; b < system_.bins; ++b) {
+      const DevianceRoot<Real> d(rays_.counts[b], x_.lambda[b]);
+      const V d_bar = load(out.residual_bar + b * rays + at);
+      const V lambda_bar = dead ? all<Real>(0) : d_bar * d.by_lambda;
+      counts_bar[b] = dead ? all<Real>(0) : d_bar * d.by_counts;
+      c.value[b] += lambda_bar;
+      for (std::size_t m = 0; m < M; ++m) bar[m] += clamped(a[m]) ? all<Real>(0) : lambda_bar * x_.slope[b][m];
+    }
+  }
+
+  void through_optimum(I dead, const V* v, std::size_t at, std::size_t rays, SumCotangents<Real, M>& c, const V* by_residual,
                        const RayCotangents<Real>& out) const {
     for (std::size_t b = 0; b < system_.bins; ++b) {
       const V inverse = 1 / x_.lambda[b], ratio = rays_.counts[b] * inverse;
@@ -186,7 +202,7 @@ class Adjoint {
       }
       const V counts_bar = dead ? all<Real>(0) : along * inverse;
       c.value[b] -= ratio * counts_bar;
-      store(out.counts_bar + b * rays + at, counts_bar);
+      store(out.counts_bar + b * rays + at, counts_bar + by_residual[b]);
       if (out.background_bar) store(out.background_bar + b * rays + at, c.value[b]);
     }
   }

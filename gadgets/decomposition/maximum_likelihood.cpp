@@ -63,6 +63,8 @@ void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
   v("sum_columns", sum_columns_, {.unit = "1", .text = "Detector columns summed into one ray before it.", .min = 1});
   v("non_negative", non_negative_, {.text = "Keeps areal densities from going below zero; multiplies the bias of images."});
   v("covariance", covariance_, {.text = "Also gives the Cramer-Rao bound of each ray."});
+  v("residual", residual_,
+    {.text = "Also gives what it leaves of the counts of each bin: the signed root of the deviance, in sigmas."});
   v("failed_value", failed_value_,
     {.unit = "g/cm^2", .text = "Value of rays without a finite optimum: one number, or one a material."});
   v("air_thresholds", air_thresholds_,
@@ -80,6 +82,8 @@ void MaximumLikelihood<Real>::check(const ScanHeader& header) const {
                    " materials, got " + std::to_string(header.bins()));
   if (failed_value_.size() != 1 && failed_value_.size() != channels())
     refuse_setting("expected one failed_value or one a material, got " + std::to_string(failed_value_.size()));
+  if (residual_ && bias_correction_ != "none")
+    refuse_setting("residual is that of the optimum itself, which bias_correction moves; choose one of them");
   if (non_negative_ && bias_correction_ != "none")
     refuse_setting("bias_correction does not know the bias that non_negative makes; choose one of them");
   for (std::size_t c = 0; sum_columns_ > 1 && c < header.geometry.columns; ++c)
@@ -142,7 +146,7 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
 template <class Real>
 Footprint MaximumLikelihood<Real>::footprint(const ScanHeader& header) const {
   const ScanGeometry g = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
-  const std::size_t arrays = channels() + (covariance_ ? channels() * (channels() + 1) / 2 : 0);
+  const std::size_t arrays = channels() + (covariance_ ? channels() * (channels() + 1) / 2 : 0) + (residual_ ? header.bins() : 0);
   const auto energies = static_cast<std::size_t>(header.system.tube_voltage / energy_step_) + 1;
   const std::size_t bins = header.bins();
   const std::size_t bowtie = header.system.bowtie.empty()
@@ -277,16 +281,21 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
   const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
   const std::size_t rows = state.header.geometry.rows / summing.rows, columns = state.header.geometry.columns / summing.columns;
   const std::size_t pairs = channels() * (channels() + 1) / 2;
-  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, state.channels};
+  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, {}, state.channels};
+  const std::size_t bins = x.counts.extent(0);
   if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
+  if (residual_) y.residual = Array<Real, 3>({bins, rows, columns});
   std::uint64_t failed = 0, held = 0, steps = 0;
   for (const auto all = parts(state, x); const Part& part : *all) {
     RayPatch<Real> patch = this->patch(part, state, x);
     std::vector<Real> density(channels() * patch.padded()), covariance(covariance_ ? pairs * patch.padded() : 0);
-    RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0};
+    std::vector<Real> residual(residual_ ? bins * patch.padded() : 0);
+    RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0,
+                               residual_ ? residual.data() : nullptr};
     solve(part.tables->system(), settings(bias_correction_ != "none"), patch.data(), solution);
     for (std::size_t m = 0; m < channels(); ++m) patch.put(density.data() + m * patch.padded(), m, y.areal_density);
     for (std::size_t k = 0; covariance_ && k < pairs; ++k) patch.put(covariance.data() + k * patch.padded(), k, y.covariance);
+    for (std::size_t b = 0; residual_ && b < bins; ++b) patch.put(residual.data() + b * patch.padded(), b, y.residual);
     const auto end = patch.fate().begin() + static_cast<std::ptrdiff_t>(patch.rays());
     failed += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kFailed));
     held += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kHeld));
@@ -310,13 +319,17 @@ void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, 
   std::vector<double> threshold_bar(thresholds);
   for (std::size_t m = 0; m < channels(); ++m) {
     patch.get(y.areal_density, m, at.data() + m * n);
-    patch.get(y_bar.areal_density, m, bar.data() + m * n);
+    if (!y_bar.areal_density.empty()) patch.get(y_bar.areal_density, m, bar.data() + m * n);
   }
-  RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0};
+  const bool residuals = !y_bar.residual.empty();
+  std::vector<Real> residual_bar(residuals ? bins * n : 0);
+  for (std::size_t b = 0; residuals && b < bins; ++b) patch.get(y_bar.residual, b, residual_bar.data() + b * n);
+  RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0, nullptr};
   if (corrected) solve(part.tables->system(), settings(false), patch.data(), solution);  // y does not hold the optimum itself
   adjoin(part.tables->system(), settings(corrected), patch.data(), solution,
          {bar.data(), counts_bar.data(), x.background.empty() ? nullptr : background_bar.data(),
-          shifts && !part.own ? threshold_bar.data() : nullptr, part.own ? shift_bar.data() : nullptr});
+          shifts && !part.own ? threshold_bar.data() : nullptr, part.own ? shift_bar.data() : nullptr,
+          residuals ? residual_bar.data() : nullptr});
   for (std::size_t b = 0; b < bins; ++b) {
     patch.spread(counts_bar.data() + b * n, b, x_bar.counts);
     if (!x.background.empty()) patch.spread(background_bar.data() + b * n, b, x_bar.background);
@@ -331,7 +344,7 @@ auto MaximumLikelihood<Real>::adjoint(const Params&, const State& state, const I
                                       Params&) const -> In {
   check(state, x);
   In x_bar = zero_like(x);
-  if (y_bar.areal_density.empty()) return x_bar;
+  if (y_bar.areal_density.empty() && y_bar.residual.empty()) return x_bar;
   for (const auto all = parts(state, x); const Part& part : *all) adjoin_part(part, state, x, y, y_bar, x_bar);
   return x_bar;
 }

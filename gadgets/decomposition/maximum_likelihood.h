@@ -100,6 +100,7 @@ failed_value and are reported at the end.
   std::int64_t sum_rows_ = 1, sum_columns_ = 1;
   bool non_negative_ = false;
   bool covariance_ = false;
+  bool residual_ = false;
   std::vector<double> failed_value_ = {0};
   std::string air_thresholds_ = "nominal";
 };

@@ -157,6 +157,41 @@ TEST(MaximumLikelihood, covariance_is_the_bound) {
   EXPECT_NEAR(y.covariance(2, 1, 7) / bound(1, 1), 1, 1e-9);
 }
 
+// By the model's own expected counts at the densities found.
+TEST(MaximumLikelihood, residuals_are_the_roots_of_each_bins_deviance) {
+  for (const double total : {3e5, 2e3}) {
+    const SmallScan scan = testing::small_scan({.total = total, .scatter = 0.2}, 4);
+    const auto check = [&]<class Real>(Real, double tolerance) {
+      const auto gadget = testing::gadget_with<MaximumLikelihood<Real>>({{"residual", "true"}});
+      const auto state = gadget.begin({}, scan.header);
+      const auto x = testing::converted<Real>(scan.x);
+      const auto y = gadget.forward({}, state, x);
+      ASSERT_EQ(y.residual.shape(), x.counts.shape());
+      double squares = 0;
+      for (std::size_t r = 0; r < x.counts.extent(1); ++r)
+        for (std::size_t c = 0; c < x.counts.extent(2); ++c) {
+          std::vector<double> scale, background, a;
+          for (std::size_t b = 0; b < x.counts.extent(0); ++b) {
+            scale.push_back(scan.x.view.exposure * (*scan.x.open_beam)(b, r, c) / state.model->nominal().total[b]);
+            background.push_back(scan.x.background(b, r, c));
+          }
+          for (std::size_t m = 0; m < 2; ++m) a.push_back(static_cast<double>(y.areal_density(m, r, c)));
+          const auto lambda = state.model->ray(state.model->nominal(), scale, background, a).lambda;
+          for (std::size_t b = 0; b < lambda.size(); ++b) {
+            const double n = scan.x.counts(b, r, c), l = lambda[b];
+            const double d = std::sqrt(std::max(0., 2 * (l - n + (n > 0 ? n * std::log(n / l) : 0)))) * (n < l ? -1 : 1);
+            EXPECT_NEAR(static_cast<double>(y.residual(b, r, c)), d, tolerance) << l << " " << n;
+            squares += d * d;
+          }
+        }
+      const double rays = static_cast<double>(x.counts.extent(1) * x.counts.extent(2));
+      EXPECT_NEAR(squares / rays, 3, 1.2);  // 5 bins less 2 materials: chi^2 of three degrees of freedom, of 24 rays
+    };
+    check(1., 1e-6);
+    check(1.F, 2e-3);
+  }
+}
+
 TEST(MaximumLikelihood, rays_without_an_optimum_get_the_stated_value_and_are_reported) {
   SmallScan scan = testing::small_scan({}, 4);
   auto open = *scan.x.open_beam;

@@ -74,6 +74,7 @@ struct RaySolution {
   Real* covariance = nullptr;     // [pair, ray] g^2/cm^4, or null
   std::uint8_t* fate = nullptr;   // [ray]; kFailed on entry: data that cannot be used, do not look at them
   std::uint64_t steps = 0;        // ray-steps on the full spectra, added up
+  Real* residual = nullptr;       // [bin, ray] signed root of the deviance, or null; 0 of failed rays
 };
 
 template <class Real>
@@ -83,6 +84,7 @@ struct RayCotangents {
   Real* background_bar = nullptr;           // [bin, ray] or null
   double* threshold_bar = nullptr;          // [threshold], added to; or null
   Real* shift_bar = nullptr;                // [threshold, ray] of rays with thresholds of their own; or null
+  const Real* residual_bar = nullptr;       // [bin, ray] or null
 };
 
 template <class Real>

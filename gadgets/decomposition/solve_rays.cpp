@@ -1,6 +1,7 @@
 // Kernel: maximum-likelihood areal densities of rays. Starts are found for a vector of neighbours at a time; in the search on the
 // full spectra a lane whose ray has arrived takes the next ray, so that no ray waits for its neighbours.
 #include "gadgets/decomposition/bias.h"
+#include "gadgets/decomposition/deviance.h"
 #include "gadgets/decomposition/start.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
@@ -28,7 +29,7 @@ class Solver {
     }
   }
 
-  // Covariance and bias where they are wanted, and what stands for rays without an optimum.
+  // Covariance, residuals and bias where they are wanted, and what stands for rays without an optimum.
   void finish() {
     for (std::size_t at = 0; at < data_.rays; at += kLanes) finish(at);
   }
@@ -73,7 +74,7 @@ class Solver {
     V a[M];
     for (std::size_t m = 0; m < M; ++m)
       a[m] = failed ? all<Real>(system_.centre[m]) : load(out_.areal_density + m * data_.rays + at);
-    if (settings_.bias_correction || out_.covariance) correct(at, failed, held, a);
+    if (settings_.bias_correction || out_.covariance || out_.residual) correct(at, failed, held, a);
     for (std::size_t m = 0; m < M; ++m)
       store(out_.areal_density + m * data_.rays + at, failed ? all<Real>(settings_.failed_value[m]) : a[m]);
   }
@@ -88,6 +89,8 @@ class Solver {
       for (std::size_t k = 0; k < kPairs<M>; ++k)
         store(out_.covariance + k * data_.rays + at, failed ? all<Real>(0) : inverse[k]);
     }
+    for (std::size_t b = 0; out_.residual && b < system_.bins; ++b)
+      store(out_.residual + b * data_.rays + at, failed ? all<Real>(0) : DevianceRoot<Real>(rays_.counts[b], x_.lambda[b]).value);
     if (!settings_.bias_correction) return;
     const Bias<Real, M> bias(system_, rays_, x_, n);
     for (std::size_t m = 0; m < M; ++m) a[m] -= held ? all<Real>(0) : bias.bias[m];
