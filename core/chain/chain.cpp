@@ -1,9 +1,8 @@
 #include "core/chain/chain.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
+#include "core/digest.h"
 #include "core/error.h"
 #include "core/xml/document.h"
 
@@ -52,7 +51,8 @@ std::string print_training(const Chain<Real>& chain) {
     for (const auto& [name, setting] : chain.optimiser.settings) text += attribute(name, setting.value);
     text += "/>\n";
   }
-  return text.empty() ? "" : "  <training>\n" + text + "  </training>\n";
+  const std::string rows = chain.rows_per_block == 0 ? "" : attribute("rows_per_block", std::to_string(chain.rows_per_block));
+  return text.empty() ? "" : "  <training" + rows + ">\n" + text + "  </training>\n";
 }
 
 }  // namespace
@@ -124,18 +124,7 @@ std::string print_chain(const Chain<Real>& chain) {
 
 template <class Real>
 std::string chain_hash(const Chain<Real>& chain) {
-  const std::string text = print_chain(chain);
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1)
-    throw Error("OpenSSL computes no SHA-256 here");
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
+  return sha256(print_chain(chain));
 }
 
 template struct Chain<float>;

@@ -6,6 +6,7 @@
 // it saw, so nothing ever has a Sink as its source: what stands after a Sink takes what the Sink takes.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -57,7 +58,8 @@ struct Chain {
   std::vector<std::unique_ptr<Stage<Real>>> stages;  // in the order of the file; losses of <training> last
   std::vector<Place> places;                         // [stage]
   OptimiserText optimiser;
-  std::string file;  // of messages
+  std::int64_t rows_per_block = 0;  // detector rows that training takes together as a scan of their own; 0 = all
+  std::string file;                 // of messages
 
   std::size_t source(std::size_t stage) const { return places[stage].source; }
   // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it.

@@ -233,6 +233,10 @@ TEST(Chain, losses_have_weights_and_trained_parameters_priors) {
   EXPECT_EQ(gain.sigma, 0.5);
   EXPECT_EQ(gain.weight, 0.01);
   EXPECT_EQ(gain.min, -3);
+  std::string blocks = chain_of(kWhole, trained("gain") + kLoss);
+  blocks.replace(blocks.find("<training>"), 10, "<training rows_per_block=\"4\">");
+  EXPECT_EQ(parse(blocks).rows_per_block, 4);
+  EXPECT_EQ(parse(print_chain(parse(blocks))).rows_per_block, 4);
 }
 
 TEST(ChainRefusal, wrong_settings_of_training) {

@@ -151,6 +151,7 @@ void read_ports(const XmlElement& element, const std::string& name) {
 
 void read_training(const XmlElement& element, ChainText& chain) {
   element.allow_children({"parameter", "loss", "optimiser"});
+  for (const auto& [name, value] : element.attributes) chain.training[name] = {value, element.where};
   for (const auto& child : element.children) {
     if (child.name == "loss") chain.gadgets.push_back(read_gadget(child));
     if (child.name == "parameter") {

@@ -32,6 +32,7 @@ struct ChainText {
   std::vector<GadgetText> gadgets;  // in the order of the file; losses of <training> last
   std::vector<ParameterText> parameters;
   std::map<std::string, Setting> optimiser;  // attributes of <optimiser>; empty = there is none
+  std::map<std::string, Setting> training;   // attributes of <training>
 };
 
 // Throws ConfigError "file:line: ...": not XML, too large or deep, not in the schema, an element with no place here.

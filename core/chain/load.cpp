@@ -188,6 +188,9 @@ Chain<Real> parse_chain(const std::string& xml, const std::string& name, const P
     chain.optimiser = {method->second.value, text.optimiser};
     chain.optimiser.settings.erase("name");
   }
+  PropertyReader read(text.training, "<training>");
+  read("rows_per_block", chain.rows_per_block, {.unit = "1", .text = "Rows a block; 0 = all.", .min = 0, .max = 1e9});
+  read.finish();
   for (const auto& gadget : text.gadgets) append(chain, gadget, plugins);
   for (const auto& parameter : text.parameters) mark_trained(chain, parameter);
   check_mixing(chain);

@@ -27,8 +27,23 @@ ScanRun<Real>::ScanRun(const Chain<Real>& chain, const ScanHeader& header, Worke
       sizes_.push_back(parameters[k].size());
       bind(k, parameters[k]);
     });
-  parameters_ = std::move(parameters);
   divide_into_groups();
+}
+
+template <class Real>
+ScanRun<Real>::ScanRun(const ScanRun& other)
+    : chain_(other.chain_),
+      workers_(other.workers_),
+      headers_(other.headers_),
+      sizes_(other.sizes_),
+      groups_(other.groups_),
+      local_(other.local_),
+      emitted_(other.emitted_.size()),
+      emitted_bar_(other.emitted_.size()),
+      kept_(other.kept_.size()),
+      calibrating_(other.calibrating_),
+      calibrated_(other.calibrated_) {
+  for (std::size_t k = 0; k < other.bound_.size(); ++k) bound_.push_back(chain_.stages[k]->copy(*other.bound_[k]));
 }
 
 template <class Real>
@@ -43,7 +58,6 @@ void ScanRun<Real>::restart(std::vector<std::vector<double>> parameters) {
     guard(k, {}, [&] {
       if (!chain_.stages[k]->restart(*bound_[k], parameters[k])) bind(k, parameters[k]);
     });
-  parameters_ = std::move(parameters);
   for (auto& messages : emitted_) messages.clear();
   for (auto& messages : emitted_bar_) messages.clear();
   for (auto& tokens : kept_) tokens.clear();
@@ -252,7 +266,24 @@ void ScanRun<Real>::finish_reference(Token& token, const Group& group) {
 // ---- backward
 
 template <class Real>
-void ScanRun<Real>::work_backward(Token& token, const Group& group, std::size_t first) const {
+typename ScanRun<Real>::M ScanRun<Real>::loss_cotangent(std::size_t stage, const M& x) const {
+  std::vector<Real> none;
+  return scaled(chain_.stages[stage]->adjoint(*bound_[stage], x, {}, {}, none), chain_.places[stage].weight);
+}
+
+// The messages of this run that stand where those of a token of another run do.
+template <class Real>
+typename ScanRun<Real>::Token ScanRun<Real>::replayed(const Token& token, const Group& group) const {
+  Token own;
+  own.input = group.root == kScan ? token.input : emitted_[group.root][token.number];
+  work_forward(own, group);
+  return own;
+}
+
+template <class Real>
+void ScanRun<Real>::work_backward(Token& token, const Group& group, std::size_t first, const Difference* difference) const {
+  Token plus, minus;
+  if (difference) plus = difference->plus.replayed(token, group), minus = difference->minus.replayed(token, group);
   std::vector<M> bar(group.stages.size());  // cotangent of each stage's output
   token.p_bar.resize(group.stages.size());
   const auto give = [&](std::size_t i, const M& x_bar) {
@@ -269,7 +300,10 @@ void ScanRun<Real>::work_backward(Token& token, const Group& group, std::size_t 
     p_bar.assign(sizes_[k], 0);
     guard(k, x, [&] {
       if (stage.form() == Form::sink) {
-        if (stage.differentiable()) give(i, scaled(stage.adjoint(*bound_[k], x, {}, {}, p_bar), chain_.places[k].weight));
+        if (stage.differentiable() && !difference) give(i, loss_cotangent(k, x));
+        if (stage.differentiable() && difference)
+          give(i, add(scaled(difference->plus.loss_cotangent(k, input_of(plus, group, i)), difference->scale),
+                      scaled(difference->minus.loss_cotangent(k, input_of(minus, group, i)), -difference->scale)));
       } else if (stage.form() == Form::fold) {
         const auto& bars = emitted_bar_[k];
         const bool reached = std::any_of(bars.begin(), bars.end(), [](const M& m) { return m.index() != 0; });
@@ -292,6 +326,16 @@ void ScanRun<Real>::begin_adjoint(const Group& group, std::size_t first) {
 
 template <class Real>
 std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& again, Tape tape, const InputCotangent& input) {
+  return backward(again, tape, input, nullptr);
+}
+template <class Real>
+std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& again, Tape tape, const Difference& difference) {
+  return backward(again, tape, nullptr, &difference);
+}
+
+template <class Real>
+std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& again, Tape tape, const InputCotangent& input,
+                                                         const Difference* difference) {
   const std::size_t first = input ? 0 : chain_.first_trained();
   std::vector<std::vector<double>> gradient;
   for (std::size_t size : sizes_) gradient.emplace_back(size, 0.0);
@@ -302,18 +346,19 @@ std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& aga
       auto token = std::make_unique<Token>();
       if (tape == Tape::keep) {
         if (n == kept_[g].size()) return nullptr;
-        *token = kept_[g][n++];
+        *token = kept_[g][n];
+        token->number = n++;
         return token;
       }
       if (group.root == kScan) {
         token->input = again();
         while (token->input.index() != 0 && view_of(token->input).air) token->input = again();  // calibrated already
-      } else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][n++];
+      } else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][token->number = n++];
       return token->input.index() == 0 ? nullptr : std::move(token);
     };
     const auto work = [&](Token& token) {
       if (tape != Tape::keep) work_forward(token, group);
-      work_backward(token, group, first);
+      work_backward(token, group, first, difference);
     };
     if (group.root != kScan) emitted_bar_[group.root].clear();
     stream<Token>(workers_, next, work, [&](Token& token) {

@@ -37,6 +37,9 @@ class ScanRun {
   // `parameters` [stage][flat]; empty = each gadget's initial ones. Throws ConfigError where a gadget refuses the scan.
   ScanRun(const Chain<Real>& chain, const ScanHeader& header, Workers& workers, std::vector<std::vector<double>> parameters = {});
 
+  // Another run of the same chain over the same scan: calibrated and shown references as this one; then restart().
+  ScanRun(const ScanRun& other);
+
   Output output;
   double preview_interval = 0;  // [s]; 0 = no previews
 
@@ -55,6 +58,15 @@ class ScanRun {
   // the first trained gadget on. `again` replays the scan (not used with Tape::keep).
   std::vector<std::vector<double>> backward(const Source<Real>& again, Tape tape, const InputCotangent& input = nullptr);
 
+  // Gauss-Newton: the same with each loss's cotangent replaced by scale (that in `plus` - that in `minus`), two runs that have
+  // gone forward(source, Tape::recompute) with parameters moved a little either way.
+  struct Difference {
+    const ScanRun& plus;
+    const ScanRun& minus;
+    double scale = 1;
+  };
+  std::vector<std::vector<double>> backward(const Source<Real>& again, Tape tape, const Difference& difference);
+
   std::vector<StageRemark> report() const;
   // Losses, stage by stage, after forward(); not weighted.
   std::vector<double> losses() const;
@@ -70,6 +82,7 @@ class ScanRun {
     std::vector<M> out;                    // of each of the group's stages; empty for Folds
     std::vector<std::vector<Real>> p_bar;  // backward: of each of the group's stages
     M input_bar;
+    std::size_t number = 0;  // in its group
   };
 
   template <class F>
@@ -89,15 +102,18 @@ class ScanRun {
   void finish_reference(Token& token, const Group& group);
   void end_folds(const Group& group);
   void show_preview(std::size_t fold);
-  void work_backward(Token& token, const Group& group, std::size_t first) const;
+  std::vector<std::vector<double>> backward(const Source<Real>& again, Tape tape, const InputCotangent& input,
+                                            const Difference* difference);
+  void work_backward(Token& token, const Group& group, std::size_t first, const Difference* difference) const;
+  M loss_cotangent(std::size_t stage, const M& x) const;
+  Token replayed(const Token& token, const Group& group) const;
   void begin_adjoint(const Group& group, std::size_t first);
 
   const Chain<Real>& chain_;
   Workers& workers_;
   std::vector<ScanHeader> headers_;  // [stage]
   std::vector<std::unique_ptr<Bound<Real>>> bound_;
-  std::vector<std::vector<double>> parameters_;  // [stage][flat]
-  std::vector<std::size_t> sizes_;               // parameters of a stage
+  std::vector<std::size_t> sizes_;  // parameters of a stage
   std::vector<Group> groups_;
   std::vector<std::size_t> local_;           // index of a stage within its group
   std::vector<std::vector<M>> emitted_;      // by Folds [stage]

@@ -21,7 +21,8 @@
 // (what later gadgets are told, when the detector changes); std::vector<Remark> report(state).
 // Optional for training: ParameterDoc parameter(name, header) const (unit, scale and axes of a block of Params);
 // void restart(p, state) const (the same scan once more with other parameters: turns the State of a finished run into what
-// begin() and the calibration would give, keeping what does not depend on p; without it both are done again); of a loss:
+// begin() and the calibration would give, keeping what does not depend on p; without it both are done again,
+// but for Maps without Params, whose State never changes); of a loss:
 // std::string reference() const ("" = none, "truth", or the name of an image file) and with it void refer(state, x) const (in
 // order, before the first run: what the loss would see of a perfect scan of the truth). Having an adjoint is what differentiable
 // means; there is no flag.

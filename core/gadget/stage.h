@@ -46,6 +46,7 @@ class Stage {
   virtual std::vector<double> initial(const ScanHeader&) const = 0;
 
   virtual std::unique_ptr<Bound<Real>> begin(const ScanHeader&, std::span<const double> parameters) const = 0;
+  virtual std::unique_ptr<Bound<Real>> copy(const Bound<Real>&) const = 0;  // references of losses and calibration included
   // The same scan once more with other parameters; false: not known how, begin() again and calibrate.
   virtual bool restart(Bound<Real>&, std::span<const double> parameters) const = 0;
   virtual std::string reference() const = 0;                    // of a loss: "", "truth" or an image file
@@ -172,7 +173,7 @@ class StageOf final : public Stage<Real> {
       gadget_.restart(of(b).p, of(b).state);
       of(b).z = {};
     }
-    return HasRestart<G>;
+    return HasRestart<G> || (kForm == Form::map && std::is_same_v<Params, None>);  // such a Map's State never changes
   }
   std::string reference() const override {
     if constexpr (HasReference<G>) return gadget_.reference();
@@ -181,6 +182,7 @@ class StageOf final : public Stage<Real> {
   void refer([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] const M& x) const override {
     if constexpr (HasReference<G>) gadget_.refer(of(b).state, get<In>(x));
   }
+  std::unique_ptr<Bound<Real>> copy(const Bound<Real>& b) const override { return std::make_unique<Scan>(of(b)); }
   void calibrate([[maybe_unused]] Bound<Real>& b, [[maybe_unused]] const M& x) const override {
     if constexpr (HasCalibrate<G>) gadget_.calibrate(of(b).state, get<In>(x));
   }

@@ -50,9 +50,9 @@ struct PathLengths {
   static constexpr const char* kName = "PathLengths";
   View view;
   Array<Real, 3> areal_density;  // [channel,row,column], g/cm^2 (1 for line integrals)
-  Array<Real, 3> residual;       // [bin,row,column], sigma: what the decomposition leaves of the counts; empty unless asked for
   Array<Real, 3> covariance;     // [pair,row,column], g^2/cm^4: upper triangle by rows; empty unless asked for; not in each()
   std::shared_ptr<const Channels> channels;
+  Array<Real, 3> residual = {};  // [bin,row,column], sigma: what the decomposition leaves of the counts; empty unless asked for
   template <class Self, class Visitor>
   static void each(Self& self, Visitor&& visit) {
     visit("areal_density", self.areal_density);

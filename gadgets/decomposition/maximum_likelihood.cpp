@@ -281,7 +281,7 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
   const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
   const std::size_t rows = state.header.geometry.rows / summing.rows, columns = state.header.geometry.columns / summing.columns;
   const std::size_t pairs = channels() * (channels() + 1) / 2;
-  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, {}, state.channels};
+  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, state.channels};
   const std::size_t bins = x.counts.extent(0);
   if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
   if (residual_) y.residual = Array<Real, 3>({bins, rows, columns});

@@ -186,7 +186,7 @@ auto ProxyDecomposition<Real>::forward(const Params&, const State& state, const 
   check(state, x);
   const SummedRays<Real> sums(x, unsigned_of(sum_rows_), unsigned_of(sum_columns_));
   const std::size_t pairs = channels() * (channels() + 1) / 2;
-  Out y{x.view, Array<Real, 3>({channels(), sums.rows(), sums.columns()}), {}, {}, state.channels};
+  Out y{x.view, Array<Real, 3>({channels(), sums.rows(), sums.columns()}), {}, state.channels};
   if (covariance_) y.covariance = Array<Real, 3>({pairs, sums.rows(), sums.columns()});
   ProxyResult<Real> result{.plane = sums.rows() * sums.columns()};
   for (const Part& part : parts(state, x)) {

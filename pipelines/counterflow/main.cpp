@@ -113,6 +113,7 @@ void add_run(Command& c) {
   path_option(sub, "CHAIN", o->chain, "Chain, XML")->required();
   sub->add_option("SCAN", o->input, "Scan archive, or - for standard input")->required();
   sub->add_option("-o,--output", o->output, "Images to write, or - for standard output (the default where SCAN is -)");
+  optional_option(sub, "--parameters", o->parameters, "What training has learned, instead of the gadgets' initial parameters");
   const auto dicom = std::make_shared<DicomOptions>();
   const auto* flag =
       sub->add_flag("--dicom")->description("Write a folder of DICOM CT images, one series a channel, instead of a file");
@@ -123,6 +124,25 @@ void add_run(Command& c) {
     if (o->output.empty() && o->input == "-") o->output = "-";
     if (o->output.empty()) throw CLI::RequiredError("--output");
     c.action = [&c, o] { run(*o, c.common, std::cout); };
+  });
+}
+
+void add_train(Command& c) {
+  const auto o = std::make_shared<TrainOptions>();
+  auto* sub = add_verb(c, "train", "Learn the parameters that a chain's <training> names, from archives", o, train);
+  path_option(sub, "CHAIN", o->chain, "Chain with <training>, XML")->required();
+  sub->add_option("SCAN", o->scans, "Scan archives to learn from")->required();
+  const auto* output = path_option(sub, "-o,--output", o->output, "Learned parameters to write, HDF5");
+  optional_option(sub, "--parameters", o->parameters, "Learned parameters to begin with");
+  sub->add_flag("--resume", o->resume, "Go on from the last checkpoint of the same output, to the same bits");
+  const auto* look = sub->add_flag("--observability", o->observability,
+                                   "Instead: which combinations of the parameters these losses and scans can see, and how well");
+  sub->add_option("--memory", o->memory, "GiB that messages may take between forward and backward; else they are computed again")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  sub->callback([&c, o, output, look] {
+    if (output->count() == 0 && look->count() == 0) throw CLI::RequiredError("--output");
+    c.action = [&c, o] { train(*o, c.common, std::cout); };
   });
 }
 
@@ -202,7 +222,9 @@ void build(Command& c) {
   c.app.fallthrough();
   c.app.allow_extras();
   add_common(c);
-  for (const auto add : {add_simulate, add_run, add_check, add_describe, add_evaluate, add_view, add_import, add_convert}) add(c);
+  for (const auto add :
+       {add_simulate, add_run, add_train, add_check, add_describe, add_evaluate, add_view, add_import, add_convert})
+    add(c);
 }
 
 std::vector<std::string> verbs(const CLI::App& app) {

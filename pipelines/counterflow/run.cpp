@@ -3,10 +3,12 @@
 #include <iostream>
 
 #include "core/archive/archive.h"
+#include "core/archive/learned_parameters.h"
 #include "core/chain/plan.h"
 #include "core/engine/scan_run.h"
 #include "core/physics/detector_response.h"
 #include "core/server/pipe.h"
+#include "core/training/learning.h"
 #include "pipelines/counterflow/output.h"
 #include "pipelines/counterflow/progress.h"
 #include "pipelines/counterflow/verbs.h"
@@ -37,8 +39,15 @@ void run(const RunOptions& options, const CommonOptions& common, std::ostream& o
   Workers workers(common.threads);
   if (!input.header.system.detector.empty())  // a scan of line integrals may say nothing of its detector
     workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });
-  ScanRun<float> run(chain, input.header, workers);
-  const auto output = open_output(options.output, chain, input.header, {chain_hash(chain), "initial"}, options.dicom);
+  ImageOrigin origin{chain_hash(chain), "initial"};
+  ChainParameters parameters;
+  if (options.parameters) {
+    const LearnedParameters learned = read_parameters(*options.parameters);
+    parameters = with_learned(chain, input.header, learned, options.parameters->string());
+    origin.parameters = parameters_hash(learned);
+  }
+  ScanRun<float> run(chain, input.header, workers, std::move(parameters));
+  const auto output = open_output(options.output, chain, input.header, origin, options.dicom);
   run.output = [&](const Stage<float>&, const Message<float>& message) { output->write(message); };
 
   const auto started = std::chrono::steady_clock::now();

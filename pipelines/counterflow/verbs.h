@@ -39,8 +39,20 @@ struct RunOptions {
   std::filesystem::path chain;
   std::string input, output;          // "-" = standard input, standard output
   std::optional<DicomOptions> dicom;  // output is a folder of DICOM
+  std::optional<std::filesystem::path> parameters = {};  // learned
 };
 void run(const RunOptions&, const CommonOptions&, std::ostream& out);
+
+struct TrainOptions {
+  std::filesystem::path chain;
+  std::vector<std::string> scans;
+  std::filesystem::path output;                     // learned parameters
+  std::optional<std::filesystem::path> parameters;  // to begin with, instead of the gadgets' initial ones
+  bool resume = false;                              // from the last checkpoint
+  bool observability = false;                       // say what the losses can see instead of training
+  double memory = 4;                                // GiB that messages may take between forward and backward
+};
+void train(const TrainOptions&, const CommonOptions&, std::ostream& out);
 
 struct CheckOptions {
   std::filesystem::path chain;

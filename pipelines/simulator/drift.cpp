@@ -27,7 +27,7 @@ Array<double, N> normal_numbers(typename Array<double, N>::Shape shape, double s
 
 ThresholdDrift::ThresholdDrift(const Scenario& scenario, double largest) : settings_(scenario.drift) {
   const ScanHeader& h = scenario.header;
-  const std::int64_t seed = scenario.acquisition.seed;
+  const std::int64_t seed = settings_.seed >= 0 ? settings_.seed : scenario.acquisition.seed;
   const std::size_t bins = h.bins(), rows = h.geometry.rows, columns = h.geometry.columns;
   module_ = normal_numbers<2>({bins, h.modules}, settings_.module_sigma, seed, kModuleStream);
   pixel_ = normal_numbers<3>({bins, rows, columns}, settings_.pixel_sigma, seed, kPixelStream);

@@ -206,6 +206,7 @@ void parse_drift(const XmlElement& root, DriftSettings& d) {
     v("slow", d.slow, {.unit = "keV", .text = "from 0 at the first object view to this at the last", .min = -8, .max = 8});
     v("dispersion", d.dispersion, sigma);
     v("air", d.air, {.text = "thresholds of the air views", .choices = {"nominal", "drifted"}});
+    v("seed", d.seed, {.text = "of modules, pixels and dispersion; -1 = the acquisition's", .min = -1});
   });
 }
 

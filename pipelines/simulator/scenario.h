@@ -36,6 +36,7 @@ struct DriftSettings {
   double slow = 0;              // added in proportion to time: 0 at the first object view, this at the last
   double dispersion = 0;        // normal, for each threshold and pixel; there in the air views too
   std::string air = "nominal";  // thresholds of the air views: nominal, or drifted as at the first object view
+  std::int64_t seed = -1;       // the same detector in scans of other noise; -1 = the acquisition's
 };
 
 // Pixels that do not work, in places drawn from a seed of their own.

@@ -276,6 +276,18 @@ TEST(Simulation, drift_by_pixel_agrees_with_spectra_shifted_for_that_pixel) {
     }
 }
 
+TEST(Simulation, the_same_detector_drifts_alike_in_scans_of_other_noise) {
+  const auto modules = [](const std::string& seed, const std::string& drift_seed) {
+    Parts parts;
+    parts.acquisition += " seed='" + seed + "'";
+    parts.more += "<drift module_sigma='0.5'" + drift_seed + "/>";
+    return scan_of(parts).model().drift().modules();
+  };
+  EXPECT_EQ(modules("1", " seed='7'"), modules("2", " seed='7'"));
+  EXPECT_EQ(modules("7", ""), modules("1", " seed='7'"));
+  EXPECT_NE(modules("1", ""), modules("2", ""));
+}
+
 TEST(Simulation, bins_may_have_spectra_from_a_file) {
   std::ofstream(data_folder() / "bins.txt") << "# keV, low, high\n40 0 0\n45 2 0\n50 0 0\n85 0 0\n90 0 1\n95 0 0\n";
   const std::string xml =

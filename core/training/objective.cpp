@@ -1,0 +1,212 @@
+#include "core/training/objective.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "core/training/optimisers.h"
+
+namespace counterflow {
+namespace {
+
+constexpr double kDifference = 0.02;  // rms of the variables' moves in a product with Gauss-Newton's matrix
+
+// Bytes that a run keeps of its messages between forward and backward.
+template <class Real>
+std::size_t kept_bytes(const Chain<Real>& chain, const ScanHeader& header) {
+  const auto headers = chain.headers(header);
+  const ScanGeometry& g = header.geometry;
+  std::size_t a_view = checked_size(checked_size(header.bins(), g.rows), checked_size(g.columns, sizeof(Real))), images = 0;
+  for (std::size_t k = 0; k < chain.stages.size(); ++k) {
+    const Footprint f = chain.stages[k]->footprint(headers[k]);
+    const bool of_images = chain.stages[k]->in() == message_index<Real, Image<Real>>();
+    if (chain.stages[k]->form() == Form::map && !of_images) a_view += f.message;
+    if (chain.stages[k]->form() == Form::fold) images += checked_size(f.emitted, f.message);
+    if (chain.stages[k]->form() == Form::map && of_images) images += checked_size(header.grid.nz, f.message);
+  }
+  return checked_size(g.views, a_view) + images;
+}
+
+// The same scan with other noise: each count of its object views drawn from Poisson's distribution about it.
+template <class Real>
+Source<Real> redrawn(Source<Real> scan, std::uint64_t seed) {
+  return [scan = std::move(scan), seed]() -> Message<Real> {
+    const Message<Real> message = scan();
+    const auto* counts = std::get_if<Sent<Counts<Real>>>(&message);
+    if (!counts || (*counts)->view.air) return message;
+    auto other = std::make_shared<Counts<Real>>(**counts);
+    std::mt19937_64 random(seed * 0x9E3779B97F4A7C15u + (*counts)->view.index);
+    for (Real& v : other->counts)
+      if (v > 0) v = static_cast<Real>(std::poisson_distribution<std::int64_t>(static_cast<double>(v))(random));
+    return Sent<Counts<Real>>(std::move(other));
+  };
+}
+
+}  // namespace
+
+template <class Real>
+struct Objective<Real>::Unit {
+  std::shared_ptr<TrainingScan<Real>> owner;
+  RowBlock block;
+  ScanHeader header;
+  std::unique_ptr<ScanRun<Real>> run;  // of units that this member has begun
+  Source<Real> open() const { return block_source<Real>(owner->open(), block); }
+};
+
+template <class Real>
+Objective<Real>::~Objective() = default;
+
+template <class Real>
+std::size_t Objective<Real>::units() const {
+  return units_.size();
+}
+
+template <class Real>
+Objective<Real>::Objective(const Chain<Real>& chain, std::vector<TrainingScan<Real>> scans, const ParameterSpace& space,
+                           Workers& workers, const ObjectiveSettings& settings, Team& team, const ReferenceImages<Real>& images)
+    : chain_(chain), space_(space), workers_(workers), team_(team) {
+  for (std::size_t k = 0; k < chain.stages.size(); ++k)
+    if (chain.stages[k]->has_loss()) {
+      loss_stages_.push_back(k);
+      loss_names_.push_back(chain.stages[k]->name);
+    }
+  for (auto& scan : scans) {
+    const auto owner = std::make_shared<TrainingScan<Real>>(std::move(scan));
+    const std::size_t rows = owner->header.geometry.rows, n = settings.rows_per_block == 0 ? rows : settings.rows_per_block;
+    if (rows % n != 0)
+      throw ConfigError(owner->name + ": expected rows_per_block to divide the " + std::to_string(rows) + " detector rows, got " +
+                        std::to_string(n));
+    for (std::size_t first = 0; first < rows; first += n) {
+      auto unit = std::make_unique<Unit>();
+      unit->owner = owner;
+      unit->block = {first, n};
+      unit->header = block_header(owner->header, unit->block);
+      tape_bytes_ = std::max(tape_bytes_, kept_bytes(chain, unit->header));
+      units_.push_back(std::move(unit));
+    }
+  }
+  if (units_.empty()) throw ConfigError("expected an archive to train on, got none");
+  tape_ = tape_bytes_ <= settings.memory ? Tape::keep : Tape::recompute;
+  for (std::size_t i = team.rank(); i < units_.size(); i += team.size()) begin(*units_[i], images);
+}
+
+template <class Real>
+void Objective<Real>::begin(Unit& unit, const ReferenceImages<Real>& images) {
+  const ChainParameters start = space_.at(std::vector<double>(space_.size(), 0.0));
+  unit.run = std::make_unique<ScanRun<Real>>(chain_, unit.header, workers_, start);
+  bool truth = false;
+  for (std::size_t k : loss_stages_) {
+    const std::string reference = chain_.stages[k]->reference();
+    truth = truth || reference == "truth";
+    if (reference.empty() || reference == "truth") continue;
+    for (const auto& image : images(reference)) unit.run->refer(k, image);
+  }
+  if (truth)
+    throw ConfigError(unit.owner->name + ": the chain's losses compare with the truth, which this version cannot show them; " +
+                      "give the loss a reference image");
+}
+
+// loss, losses..., gradient in u: one flat vector, as it travels between the members of a team.
+template <class Real>
+std::vector<double> Objective<Real>::evaluate_unit(Unit& unit, const ChainParameters& parameters, std::span<const double> u,
+                                                   const std::function<Source<Real>()>& open) {
+  unit.run->restart(parameters);
+  std::vector<double> out = {unit.run->forward(open(), tape_)};
+  const auto losses = unit.run->losses();
+  for (std::size_t k : loss_stages_) out.push_back(losses[k]);
+  const auto gradient = space_.pulled_back(unit.run->backward(tape_ == Tape::keep ? Source<Real>() : open(), tape_), u);
+  out.insert(out.end(), gradient.begin(), gradient.end());
+  unit.run->restart(parameters);  // lets go of what was kept
+  return out;
+}
+
+template <class Real>
+Evaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units) {
+  return evaluate(u, units, [](const Unit& unit) { return unit.open(); });
+}
+
+template <class Real>
+std::vector<std::vector<double>> Objective<Real>::gradient_noise(std::span<const double> u, std::size_t draws,
+                                                                 std::uint64_t seed) {
+  const std::vector<double> at = evaluate(u, {}).gradient;
+  std::vector<std::vector<double>> out;
+  for (std::size_t k = 0; k < draws; ++k) {
+    auto drawn = evaluate(u, {}, [&](const Unit& unit) { return redrawn<Real>(unit.open(), seed + k); }).gradient;
+    for (std::size_t i = 0; i < at.size(); ++i) drawn[i] -= at[i];
+    out.push_back(std::move(drawn));
+  }
+  return out;
+}
+
+template <class Real>
+Evaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units,
+                                     const std::function<Source<Real>(const Unit&)>& open) {
+  std::vector<std::size_t> all(units_.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  if (units.empty()) units = all;
+  const ChainParameters parameters = space_.at(u);
+  std::vector<std::vector<double>> of_units(units.size());
+  for (std::size_t i = 0; i < units.size(); ++i)
+    if (units[i] % team_.size() == team_.rank()) {
+      Unit& unit = *units_[units[i]];
+      of_units[i] = evaluate_unit(unit, parameters, u, [&] { return open(unit); });
+    }
+  team_.share(of_units);
+
+  Evaluation e;
+  e.losses.resize(loss_stages_.size());
+  e.gradient.resize(size());
+  const double share = 1 / static_cast<double>(units.size());
+  for (const auto& unit : of_units) {
+    e.loss += share * unit[0];
+    for (std::size_t k = 0; k < e.losses.size(); ++k) e.losses[k] += share * unit[1 + k];
+    for (std::size_t i = 0; i < e.gradient.size(); ++i) e.gradient[i] += share * unit[1 + e.losses.size() + i];
+  }
+  e.prior = space_.prior(u, e.gradient);
+  e.loss += e.prior;
+  return e;
+}
+
+// J^T (C(u + h v) - C(u - h v)) / 2h, C the cotangents of the losses in the messages that they see: their own second derivatives
+// times J v, by differences; J^T is the adjoints'. All in one backward pass beside two replayed runs.
+template <class Real>
+std::vector<double> Objective<Real>::curvature_of_unit(Unit& unit, std::span<const double> u, std::span<const double> v) {
+  const double length = norm({v.begin(), v.end()});
+  std::vector<double> product(size());
+  if (length == 0) return product;
+  const double h = kDifference * std::sqrt(static_cast<double>(size())) / length;
+  const auto moved = [&](double t) {
+    std::vector<double> w(u.begin(), u.end());
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] += t * v[i];
+    ScanRun<Real> run(*unit.run);
+    run.restart(space_.at(w));
+    return run;
+  };
+  ScanRun<Real> plus = moved(h), minus = moved(-h);
+  plus.forward(unit.open(), Tape::recompute);
+  minus.forward(unit.open(), Tape::recompute);
+  const ChainParameters parameters = space_.at(u);
+  unit.run->restart(parameters);
+  unit.run->forward(unit.open(), tape_);
+  product = space_.pulled_back(
+      unit.run->backward(tape_ == Tape::keep ? Source<Real>() : unit.open(), tape_, {plus, minus, 1 / (2 * h)}), u);
+  unit.run->restart(parameters);
+  return product;
+}
+
+template <class Real>
+std::vector<double> Objective<Real>::curvature(std::span<const double> u, std::span<const double> v) {
+  std::vector<std::vector<double>> of_units(units_.size());
+  for (std::size_t i = team_.rank(); i < units_.size(); i += team_.size()) of_units[i] = curvature_of_unit(*units_[i], u, v);
+  team_.share(of_units);
+  std::vector<double> product(size());
+  for (const auto& unit : of_units)
+    for (std::size_t i = 0; i < product.size(); ++i) product[i] += unit[i] / static_cast<double>(units_.size());
+  space_.add_prior_product(u, v, product);
+  return product;
+}
+
+template class Objective<float>;
+template class Objective<double>;
+
+}  // namespace counterflow

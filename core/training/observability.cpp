@@ -1,0 +1,42 @@
+#include "core/training/observability.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+
+namespace counterflow {
+
+template <class Real>
+std::vector<Mode> observability(Objective<Real>& objective, std::span<const double> u, std::size_t draws, std::uint64_t seed,
+                                const std::function<void(std::size_t)>& progress) {
+  const auto n = static_cast<Eigen::Index>(objective.size());
+  Eigen::MatrixXd h(n, n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    std::vector<double> unit(objective.size(), 0.0);
+    unit[static_cast<std::size_t>(i)] = 1;
+    const auto product = objective.curvature(u, unit);
+    h.col(i) = Eigen::Map<const Eigen::VectorXd>(product.data(), n);
+    if (progress) progress(static_cast<std::size_t>(i) + 1);
+  }
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver((h + h.transpose()) / 2);
+  const auto noise = objective.gradient_noise(u, draws, seed);
+  std::vector<Mode> modes;
+  for (Eigen::Index k = n; k-- > 0;) {
+    const Eigen::VectorXd q = solver.eigenvectors().col(k);
+    double variance = 0;
+    for (const auto& g : noise) {
+      const double along = q.dot(Eigen::Map<const Eigen::VectorXd>(g.data(), n));
+      variance += along * along / static_cast<double>(noise.size());
+    }
+    const double eigenvalue = solver.eigenvalues()(k);
+    modes.push_back({eigenvalue, eigenvalue > 0 ? std::sqrt(variance) / eigenvalue : HUGE_VAL, {q.data(), q.data() + n}});
+  }
+  return modes;
+}
+
+template std::vector<Mode> observability(Objective<float>&, std::span<const double>, std::size_t, std::uint64_t,
+                                         const std::function<void(std::size_t)>&);
+template std::vector<Mode> observability(Objective<double>&, std::span<const double>, std::size_t, std::uint64_t,
+                                         const std::function<void(std::size_t)>&);
+
+}  // namespace counterflow
