@@ -219,6 +219,7 @@ void check_chain(const std::string& file, bool line_integrals) {
 
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
 TEST(WholeChainGradient, images_of_a_real_detector_agree_with_differences) { check_chain("real_detector.xml", false); }
+TEST(WholeChainGradient, images_with_bin_drift_agree_with_differences) { check_chain("bin_drift.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
 TEST(WholeChainGradient, two_contrast_agents_agree_with_differences) { check_chain("iodine_gadolinium.xml", false); }
 TEST(WholeChainGradient, helical_images_agree_with_differences) { check_chain("helical.xml", false); }
