@@ -177,4 +177,32 @@ GradientError fold_adjoint_error(const G& gadget, const ScanHeader& header, type
   return worst;
 }
 
+// Worst error of a loss's adjoint: phi(x_1 .. x_n) = loss after all were consumed, each input moved alone. `prepare(state)` runs
+// after begin() on each evaluation: for refer().
+template <class G, class Prepare>
+GradientError sink_adjoint_error(const G& gadget, const ScanHeader& header, std::vector<typename G::In> xs, unsigned seed,
+                                 Prepare&& prepare, DifferenceStep step = {}) {
+  std::mt19937_64 random(seed);
+  const typename G::Params p = gadget.initial(header);
+  const auto consumed = [&] {
+    auto state = gadget.begin(p, header);
+    prepare(state);
+    for (const auto& x : xs) gadget.consume(state, x);
+    return state;
+  };
+  std::vector<typename G::In> x_bars;
+  {
+    const auto state = consumed();
+    for (const auto& x : xs) x_bars.push_back(gadget.adjoint(state, x));
+  }
+  GradientError worst;
+  None nothing;
+  for (std::size_t k = 0; k < xs.size(); ++k) {
+    auto error = gradient_error(
+        xs[k], x_bars[k], nothing, None(), random, [&] { return gadget.loss(consumed()); }, step);
+    if (!(error.value <= worst.value)) worst = std::move(error);
+  }
+  return worst;
+}
+
 }  // namespace counterflow::testing
