@@ -1,7 +1,10 @@
 #include "core/gadget/export.h"
 #include "gadgets/loss/image_difference.h"
+#include "gadgets/loss/spectral_consistency.h"
 
 using counterflow::MaterialReference;
 using counterflow::MonoenergeticReference;
+using counterflow::SpectralConsistency;
 
-COUNTERFLOW_PLUGIN(COUNTERFLOW_GADGET(MaterialReference), COUNTERFLOW_GADGET(MonoenergeticReference))
+COUNTERFLOW_PLUGIN(COUNTERFLOW_GADGET(MaterialReference), COUNTERFLOW_GADGET(MonoenergeticReference),
+                   COUNTERFLOW_GADGET(SpectralConsistency))
