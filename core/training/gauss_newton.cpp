@@ -11,7 +11,7 @@ void GaussNewton::describe(PropertyVisitor& v) {
   v("damping", damping_, {.unit = "1", .text = "Added to the matrix's diagonal before the first step.", .min = 0, .max = 1e12});
   v("tolerance", tolerance_, {.unit = "1", .text = "Ends where |gradient| < tolerance max(1, |u|).", .min = 0, .max = 1});
   v("decrease", decrease_,
-    {.unit = "1", .text = "Ends where a step lowered the loss by less than this part of it.", .min = 0, .max = 1});
+    {.unit = "1", .text = "Ends where a step lowered the loss by less than this part of the start's.", .min = 0, .max = 1});
 }
 
 std::string GaussNewton::manual() const {
@@ -54,6 +54,7 @@ std::vector<double> GaussNewton::minimise(Problem& problem, std::vector<double> 
   if (exploded(at, at.loss))
     throw DataError("training: the loss before the first step is " + number_text(at.loss) +
                     ", expected a number; look at the losses and at the scans (counterflow evaluate)");
+  const double start = at.loss;
   Step step;
   step.evaluations = 1;
   int refusals = 0;
@@ -78,7 +79,7 @@ std::vector<double> GaussNewton::minimise(Problem& problem, std::vector<double> 
     step.length = norm(d);
     step.u = u = next;
     step.at = at = std::move(there);
-    if (!on_step(step) || gained < decrease_ * std::abs(at.loss)) break;
+    if (!on_step(step) || gained < decrease_ * std::abs(start)) break;
     step.remark.clear();
   }
   return u;

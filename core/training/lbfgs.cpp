@@ -18,7 +18,7 @@ void Lbfgs::describe(PropertyVisitor& v) {
   v("memory", memory_, {.unit = "1", .text = "Steps whose changes describe the curvature.", .min = 3, .max = 1000});
   v("tolerance", tolerance_, {.unit = "1", .text = "Ends where |gradient| < tolerance max(1, |u|).", .min = 0, .max = 1});
   v("decrease", decrease_,
-    {.unit = "1", .text = "Ends where five steps lowered the loss by less than this part of it.", .min = 0, .max = 1});
+    {.unit = "1", .text = "Ends where five steps lowered the loss by less than this part of the start's.", .min = 0, .max = 1});
 }
 
 std::string Lbfgs::manual() const {
@@ -35,7 +35,9 @@ struct Lbfgs::Search {
   Evaluation last;  // of the last place asked for
   double start = 0;
   std::vector<double> best;
-  std::exception_ptr error;
+  double decrease = 0;
+  std::vector<double> lately = {};  // losses after the last steps
+  std::exception_ptr error = nullptr;
 
   double evaluate(const double* x, double* gradient, std::size_t n) {
     std::fill_n(gradient, n, 0.0);
@@ -69,19 +71,24 @@ struct Lbfgs::Search {
       error = std::current_exception();
     }
     step.remark.clear();
-    return go_on ? 0 : 1;
+    return go_on && !stalls() ? 0 : 1;
+  }
+  // libLBFGS's own test divides by the loss, which may be zero or less.
+  bool stalls() {
+    constexpr std::size_t kSteps = 5;
+    lately.push_back(last.loss);
+    const std::size_t n = lately.size();
+    return n > kSteps && lately[n - 1 - kSteps] - lately[n - 1] < decrease * std::abs(start);
   }
 };
 
 std::vector<double> Lbfgs::minimise(Problem& problem, std::vector<double> u, const OnStep& on_step) {
-  Search search{problem, journal_, on_step, {}, {}, 0, u, nullptr};
+  Search search{problem, journal_, on_step, {}, {}, 0, u, decrease_};
   lbfgs_parameter_t settings;
   lbfgs_parameter_init(&settings);
   settings.m = static_cast<int>(memory_);
   settings.max_iterations = static_cast<int>(iterations_);
   settings.epsilon = tolerance_;
-  settings.past = 5;
-  settings.delta = decrease_;
   settings.linesearch = LBFGS_LINESEARCH_BACKTRACKING_STRONG_WOLFE;
   settings.max_linesearch = 30;
 

@@ -72,9 +72,13 @@ TEST(Check, prints_the_plan_or_the_chain) {
 
 // The example alone, or behind a gadget that gives what it takes.
 std::string chain_around(const std::string& example, std::size_t in) {
-  const std::string fold = "<gadget><dll>counterflow_test_gadgets</dll><classname>TestFold</classname></gadget>";
+  const auto gadget = [](const std::string& name) {
+    return "<gadget><dll>counterflow_test_gadgets</dll><classname>" + name + "</classname></gadget>";
+  };
   const bool loss = example.starts_with("<loss");
-  const std::string before = in == message_index<float, Image<float>>() || loss ? fold : "";
+  std::string before;
+  if (in == message_index<float, Image<float>>()) before = gadget("TestFold");
+  else if (loss) before = gadget(in == message_index<float, PathLengths<float>>() ? "TestToPaths" : "TestGain");
   const std::string alone = std::regex_replace(example, std::regex("<(gadget|loss) after=\"[^\"]*\""), "<$1");
   return "<configuration><stream>" + before + (loss ? "</stream><training>" + alone + "</training>" : alone + "</stream>") +
          "</configuration>";
@@ -89,7 +93,6 @@ TEST(Manual, example_of_every_gadget_in_the_build_loads) {
     ASSERT_THAT(example, HasSubstr("<classname>" + name + "</classname>")) << name << " needs an example in its manual";
     PropertyReader none({}, name);
     const std::unique_ptr<Stage<float>> stage(found.gadget->make_float(none));
-    if (name == "TestPathLoss") continue;  // takes path lengths, which the main line here has lost
     const auto chain = parse_chain<float>(chain_around(example, stage->in()), name + ".xml", plugins);
     EXPECT_EQ(print_chain(parse_chain<float>(print_chain(chain), name + ".xml", plugins)), print_chain(chain));
   }
