@@ -2,11 +2,14 @@
 // Noisy rays behind 0-40 g/cm^2 of water and other materials, float, cold start to 1e-4 sigma. Names tell what differs from
 // 1e6 open-beam counts (all bins), thresholds shared by all rays, all energies:
 //   decomposition[_double|_adjoint]/materials:2/bins:8/energies:100[/counts:100000][/thresholds:shared|pixel][/quadrature:32]
+//   decomposition_gadget/bins:8[/thresholds:module]      a view of 16 x 512 rays through the whole gadget
 // of_peak: the multiply-adds of the steps on the full spectra over the peak; that of the start is not counted as work.
 #include <benchmark/benchmark.h>
 
 #include "core/kernel.h"
+#include "core/parallel.h"
 #include "core/testing/machine_peak.h"
+#include "core/testing/turns.h"
 #include "gadgets/decomposition/test_scan.h"
 #include "gadgets/decomposition/test_scene.h"
 
@@ -88,13 +91,17 @@ struct Fixture {
   }
 };
 
+void count_rays(benchmark::State& state, double rays) {
+  state.counters["rays_per_second"] = Counter(static_cast<double>(state.iterations()) * rays, Counter::kIsRate);
+}
+
 template <class Real>
 void forward(benchmark::State& state, const Case& c) {
   Fixture<Real> f(c);
   std::uint64_t steps = 0;
   for (auto _ : state) steps = f.solve().steps;
   const double rounds = static_cast<double>(state.iterations());
-  state.counters["rays_per_second"] = Counter(rounds * f.count(), Counter::kIsRate);
+  count_rays(state, f.count());
   state.counters["steps"] = static_cast<double>(steps) / f.count();
   state.counters["of_peak"] =
       Counter(rounds * static_cast<double>(steps) * multiply_adds(c) / testing::multiply_add_peak(), Counter::kIsRate);
@@ -110,24 +117,41 @@ void adjoint(benchmark::State& state, const Case& c) {
   using F = void(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>&,
                  const RayCotangents<float>&);
   auto* kernel = choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays);
-  for (auto _ : state)
+  const auto adjoin = [&] {
     kernel(f.tables.system(), f.settings, f.data(), solution,
            {bar.data(), counts_bar.data(), background_bar.data(), c.threshold_cotangents ? threshold_bar.data() : nullptr,
             c.own_thresholds ? shift_bar.data() : nullptr});
-  state.counters["rays_per_second"] = Counter(static_cast<double>(state.iterations()) * f.count(), Counter::kIsRate);
+  };
+  for (auto _ : state) adjoin();
+  count_rays(state, f.count());
+  const auto [backward, forward] = testing::in_turns(testing::processor_seconds, 21, adjoin, [&] { f.solve(); });
+  state.counters["of_forward"] = backward / forward;
 }
 
 // The whole gadget on a view of 16 rows and 512 columns, 8 bins: what gathering adds; with shifts, spectra of 32 modules too.
-void gadget(benchmark::State& state, bool shifts) {
-  const testing::SmallScan scan = testing::small_scan({.bins = 8, .total = 1e6, .shift_rows = shifts ? 1U : 0U}, 1, 16, 512, 32);
-  const auto x = testing::converted<float>(scan.x);
-  const MaximumLikelihood<float> gadget;
-  const auto begun = gadget.begin({}, scan.header);
-  for (auto _ : state) {
-    auto y = gadget.forward({}, begun, x);
+struct Gadget {
+  static constexpr std::size_t kRows = 16, kColumns = 512, kModules = 32;
+  testing::SmallScan scan;
+  Counts<float> x = testing::converted<float>(scan.x);
+  MaximumLikelihood<float> gadget = {};
+  MaximumLikelihood<float>::State begun = gadget.begin({}, scan.header);
+  explicit Gadget(bool shifts)
+      : scan(testing::small_scan({.bins = 8, .total = 1e6, .shift_rows = shifts ? 1U : 0U}, 1, kRows, kColumns, kModules)) {}
+  void operator()() const {
+    const auto y = gadget.forward({}, begun, x);
     benchmark::DoNotOptimize(y.areal_density.data());
   }
-  state.counters["rays_per_second"] = Counter(static_cast<double>(state.iterations()) * 16 * 512, Counter::kIsRate);
+};
+
+void gadget(benchmark::State& state, bool shifts) {
+  const Gadget gadget(shifts);
+  for (auto _ : state) gadget();
+  count_rays(state, Gadget::kRows * Gadget::kColumns);
+}
+
+void views_on_two_threads(benchmark::State& state) {
+  const Gadget gadget(false);
+  testing::two_threads(state, [&](int) { parallel_chunks(256, 1, [&](std::size_t, std::size_t) { gadget(); }); });
 }
 
 void add_forward(const Case& c) {
@@ -157,6 +181,7 @@ const bool registered = [] {
   add_adjoint({.bins = 5});
   benchmark::RegisterBenchmark("decomposition_gadget/bins:8", [](benchmark::State& s) { gadget(s, false); });
   benchmark::RegisterBenchmark("decomposition_gadget/bins:8/thresholds:module", [](benchmark::State& s) { gadget(s, true); });
+  benchmark::RegisterBenchmark("two_threads/of:decomposition", views_on_two_threads)->Iterations(1);
   return true;
 }();
 
