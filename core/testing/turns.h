@@ -51,7 +51,7 @@ void two_threads(benchmark::State& state, Work&& work) {
   };
   for (auto _ : state) {
     const auto [one, two] = in_turns(
-        wall_seconds, 3, [&] { on(1); }, [&] { on(2); });
+        wall_seconds, 2, [&] { on(1); }, [&] { on(2); });
     state.counters["one_thread_seconds"] = one;
     state.counters["two_threads_seconds"] = two;
     state.counters["speedup"] = one / two;
