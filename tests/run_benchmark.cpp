@@ -2,6 +2,7 @@
 // many processors they had); run_parts: processor seconds of `run` on one thread, of each gadget and of each kernel on the same
 // messages.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -21,7 +22,8 @@ using testing::wall_seconds;
 
 // Files of the demo in a folder of their own, as long as the program runs.
 struct Demo {
-  std::filesystem::path folder = std::filesystem::temp_directory_path() / "counterflow_run_benchmark";
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("counterflow_run_benchmark_" + std::to_string(::getpid()));
   std::string scan = folder / "scan.h5", images = folder / "images.h5";
   Demo() {
     std::filesystem::create_directories(folder);
@@ -104,9 +106,7 @@ double decomposition_seconds(const Stages& stages) {
   const MaximumLikelihood<float> gadget;
   const auto begun = gadget.begin({}, stages.headers[1]);
   const ScanGeometry& g = begun.header.geometry;
-  auto* const solve =
-      choose<void(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, RaySolution<float>&)>(
-          kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays);
+  auto* const solve = choose<SolveRays<float>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays);
   double seconds = 0;
   std::vector<float> density, covariance;
   for (const auto& message : stages.out[0]) {

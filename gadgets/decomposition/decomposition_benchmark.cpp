@@ -80,9 +80,8 @@ struct Fixture {
   RaySolution<Real> solve() {
     RaySolution<Real> solution{rays.density.data(), nullptr, rays.fate.data(), 0};
     std::ranges::fill(rays.fate, kSolved);
-    using F = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>&);
-    choose<F>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(tables.system(), settings, data(),
-                                                                                               solution);
+    choose<SolveRays<Real>>(kernel_baseline::solve_rays, kernel_avx2::solve_rays, kernel_avx512::solve_rays)(
+        tables.system(), settings, data(), solution);
     return solution;
   }
   double count() const { return static_cast<double>(rays.count); }
@@ -126,9 +125,8 @@ void adjoint(benchmark::State& state, const Case& c) {
   std::vector<float> bar(f.rays.density.size(), 1), counts_bar(f.rays.counts.size()), background_bar(f.rays.counts.size());
   std::vector<float> shift_bar(f.rays.counts.size());
   std::vector<double> threshold_bar(c.bins);
-  using F = void(const RaySystem<float>&, const RaySettings<float>&, const RayData<float>&, const RaySolution<float>&,
-                 const RayCotangents<float>&);
-  auto* kernel = choose<F>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays);
+  auto* kernel =
+      choose<AdjointRays<float>>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays);
   const auto adjoin = [&] {
     kernel(f.tables.system(), f.settings, f.data(), solution,
            {bar.data(), counts_bar.data(), background_bar.data(), c.threshold_cotangents ? threshold_bar.data() : nullptr,
