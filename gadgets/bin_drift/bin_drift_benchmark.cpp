@@ -1,10 +1,12 @@
-// Counts resampled per second on one core: views of 16 rows, 512 columns, 5 bins, 32 modules; beside a plain copy of the view.
+// Pixels a second of BinDrift in mode `resample`, on one core: views of 16 x 512 pixels, 5 bins, shifts of 32 modules or of each
+// pixel. Names: bin_drift/thresholds:module|pixel
 #include <benchmark/benchmark.h>
 
 #include <random>
 
 #include "core/physics/detector_response.h"
 #include "core/testing/gadget_with.h"
+#include "core/testing/turns.h"
 #include "gadgets/bin_drift/bin_drift.h"
 
 namespace counterflow {
@@ -33,10 +35,6 @@ struct Case {
     for (float& v : x.counts) v = 300 + 50 * normal(random);
     state = gadget.begin(p, header);
   }
-  void count(benchmark::State& run) const {
-    run.counters["counts_per_second"] =
-        benchmark::Counter(static_cast<double>(x.counts.size() * run.iterations()), benchmark::Counter::kIsRate);
-  }
   ScanHeader header;
   BinDrift<float> gadget;
   BinDrift<float>::Params p;
@@ -44,28 +42,20 @@ struct Case {
   Counts<float> x;
 };
 
-void CopyView(benchmark::State& run) {
-  const Case c(false);
-  for (auto _ : run) benchmark::DoNotOptimize(Counts<float>(c.x));
-  c.count(run);
-}
-BENCHMARK(CopyView);
-
-void Resample(benchmark::State& run) {
-  const Case c(run.range(0) != 0);
-  for (auto _ : run) benchmark::DoNotOptimize(c.gadget.forward(c.p, c.state, c.x));
-  c.count(run);
-}
-BENCHMARK(Resample)->ArgName("pixels")->Arg(0)->Arg(1);
-
-void ResampleAdjoint(benchmark::State& run) {
-  const Case c(run.range(0) != 0);
-  const auto y = c.gadget.forward(c.p, c.state, c.x);
+void resample(benchmark::State& state, bool pixels) {
+  const Case c(pixels);
+  Counts<float> y;
+  for (auto _ : state) y = c.gadget.forward(c.p, c.state, c.x);
+  state.counters["rays_per_second"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * 16 * 512, benchmark::Counter::kIsRate);
   auto p_bar = zero_like(c.p);
-  for (auto _ : run) benchmark::DoNotOptimize(c.gadget.adjoint(c.p, c.state, c.x, y, y, p_bar));
-  c.count(run);
+  const auto [forward, adjoint] = testing::in_turns(
+      testing::processor_seconds, 15, [&] { y = c.gadget.forward(c.p, c.state, c.x); },
+      [&] { benchmark::DoNotOptimize(c.gadget.adjoint(c.p, c.state, c.x, y, y, p_bar)); });
+  state.counters["adjoint_over_forward"] = adjoint / forward;
 }
-BENCHMARK(ResampleAdjoint)->ArgName("pixels")->Arg(0)->Arg(1);
+BENCHMARK_CAPTURE(resample, module, false)->Name("bin_drift/thresholds:module");
+BENCHMARK_CAPTURE(resample, pixel, true)->Name("bin_drift/thresholds:pixel");
 
 }  // namespace
 }  // namespace counterflow
