@@ -2,8 +2,10 @@
 // other materials, 1e5 open-beam counts, one core, with their ratio. Names: proxy/materials:2/bins:8[/thresholds:module].
 #include <benchmark/benchmark.h>
 
+#include "core/testing/counts_scan.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/turns.h"
-#include "gadgets/decomposition/test_scan.h"
+#include "gadgets/decomposition/maximum_likelihood.h"
 #include "gadgets/proxy_decomposition/proxy_decomposition.h"
 
 namespace counterflow {

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstdio>
 
-#include "gadgets/decomposition/test_scan.h"
+#include "core/testing/counts_scan.h"
+#include "core/testing/gadget_with.h"
+#include "gadgets/decomposition/maximum_likelihood.h"
 #include "gadgets/proxy_decomposition/proxy_decomposition.h"
 
 namespace counterflow {

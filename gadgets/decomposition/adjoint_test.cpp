@@ -4,8 +4,10 @@
 
 #include <cstdio>
 
+#include "core/testing/counts_scan.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
-#include "gadgets/decomposition/test_scan.h"
+#include "gadgets/decomposition/maximum_likelihood.h"
 
 namespace counterflow {
 namespace {

@@ -11,9 +11,11 @@
 
 #include "core/kernel.h"
 #include "core/parallel.h"
+#include "core/testing/counts_scan.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/machine_peak.h"
 #include "core/testing/turns.h"
-#include "gadgets/decomposition/test_scan.h"
+#include "gadgets/decomposition/maximum_likelihood.h"
 #include "gadgets/decomposition/test_scene.h"
 
 namespace counterflow {

@@ -6,7 +6,7 @@
 
 #include <cstdio>
 
-#include "gadgets/decomposition/test_scan.h"
+#include "core/testing/counts_scan.h"
 #include "gadgets/decomposition/test_scene.h"
 
 namespace counterflow {

@@ -10,18 +10,6 @@ namespace {
 
 constexpr double kMovesError = 1e-3;  // relative error of counts that thresholds of each pixel's own may make: 0.01 keV
 
-std::string text_of(const Array<std::size_t, 3>::Shape& shape) {
-  return "[" + std::to_string(shape[0]) + "," + std::to_string(shape[1]) + "," + std::to_string(shape[2]) + "]";
-}
-[[noreturn]] void refuse(const View& view, const std::string& what) {
-  throw DataError("MaximumLikelihood: view " + std::to_string(view.index) + ": " + what);
-}
-void require_shape(const View& view, const char* what, const std::array<std::size_t, 3>& got,
-                   const std::array<std::size_t, 3>& want) {
-  if (got != want)
-    refuse(view, std::string("expected ") + what + " of shape " + text_of(want) + ", got " + text_of(got) +
-                     "; the header and the data describe different detectors");
-}
 std::size_t unsigned_of(std::int64_t value) { return static_cast<std::size_t>(value); }
 
 template <class Real>
@@ -40,8 +28,7 @@ void adjoin(const RaySystem<Real>& system, const RaySettings<Real>& settings, co
 
 template <class Real>
 void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
-  v("materials", materials_, {.text = "Two or three basis materials: elements, compounds, mixtures, ready names."});
-  v("energy_step", energy_step_, {.unit = "keV", .text = "Width of the cells of the energy integral.", .min = 0.05, .max = 10});
+  asked_.describe_model(v);
   v("quadrature", quadrature_,
     {.unit = "1",
      .text = "Energies that stand for all of them, chosen and weighted for the bins' spectra; 0 = all.",
@@ -59,61 +46,36 @@ void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
   v("iterations", iterations_, {.unit = "1", .text = "Steps after which a ray is given up.", .min = 1, .max = 10000});
   v("bias_correction", bias_correction_,
     {.text = "Subtracts the first-order bias of low counts (Cox and Snell, 1968).", .choices = {"none", "cox-snell"}});
-  v("sum_rows", sum_rows_, {.unit = "1", .text = "Detector rows summed into one ray before it.", .min = 1});
-  v("sum_columns", sum_columns_, {.unit = "1", .text = "Detector columns summed into one ray before it.", .min = 1});
+  asked_.describe_sums(v);
   v("non_negative", non_negative_, {.text = "Keeps areal densities from going below zero; multiplies the bias of images."});
-  v("covariance", covariance_, {.text = "Also gives the Cramer-Rao bound of each ray."});
   v("residual", residual_,
     {.text = "Also gives what it leaves of the counts of each bin: the signed root of the deviance, in sigmas."});
-  v("failed_value", failed_value_,
-    {.unit = "g/cm^2", .text = "Value of rays without a finite optimum: one number, or one a material."});
-  v("air_thresholds", air_thresholds_,
-    {.text = "Thresholds at the air scan: nominal, or shifted like those of the view.", .choices = {"nominal", "shifted"}});
+  asked_.describe_results(v, "a finite optimum");
 }
 
 template <class Real>
 void MaximumLikelihood<Real>::check(const ScanHeader& header) const {
   const auto refuse_setting = [](const std::string& what) { throw ConfigError("MaximumLikelihood: " + what); };
-  if (channels() < 2 || channels() > kMaxMaterials)
-    refuse_setting("expected two or three materials, got '" + joined(materials_, " ") + "'");
-  if (header.quantity != Quantity::counts) refuse_setting("expected counts, the scan holds line integrals");
-  if (header.bins() < channels() || header.bins() > kMaxBins)
-    refuse_setting("expected " + std::to_string(channels()) + " to 8 bins for " + std::to_string(channels()) +
-                   " materials, got " + std::to_string(header.bins()));
-  if (failed_value_.size() != 1 && failed_value_.size() != channels())
-    refuse_setting("expected one failed_value or one a material, got " + std::to_string(failed_value_.size()));
+  asked_.check(header);
   if (residual_ && bias_correction_ != "none")
     refuse_setting("residual is that of the optimum itself, which bias_correction moves; choose one of them");
   if (non_negative_ && bias_correction_ != "none")
     refuse_setting("bias_correction does not know the bias that non_negative makes; choose one of them");
-  for (std::size_t c = 0; sum_columns_ > 1 && c < header.geometry.columns; ++c)
-    if (header.module_of(c) != header.module_of(c / unsigned_of(sum_columns_) * unsigned_of(sum_columns_)))
-      refuse_setting("sum_columns = " + std::to_string(sum_columns_) +
-                     " would sum columns of two detector modules; expected a divisor of " +
-                     std::to_string(header.geometry.columns / header.modules) + " columns a module");
 }
 
 template <class Real>
 ScanHeader MaximumLikelihood<Real>::output_header(const ScanHeader& header) const {
   check(header);
-  ScanHeader out = header;
-  out.geometry = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
-  if (out.system.pixel_columns == 0) out.system.pixel_columns = header.geometry.column_pitch;
-  if (out.system.pixel_rows == 0) out.system.pixel_rows = header.geometry.row_pitch;
-  if (header.grid.nz == header.geometry.rows && sum_rows_ > 1) {  // one slice a row, before and after
-    out.grid.nz = out.geometry.rows;
-    out.grid.voxel_z = header.grid.voxel_z * static_cast<double>(sum_rows_);
-  }
-  return out;
+  return asked_.output_header(header);
 }
 
 template <class Real>
 auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) const -> State {
   check(header);
-  const ScanGeometry summed = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
+  const ScanGeometry summed = asked_.rays(header.geometry);
   State s;
   s.header = header;
-  s.model = std::make_shared<const CountsModel>(header.system, materials_, energy_step_, BowtieUse::applied);
+  s.model = std::make_shared<const CountsModel>(header.system, asked_.materials, asked_.energy_step, BowtieUse::applied);
   if (s.model->bowtie()) s.bowtie = bowtie_densities<Real>(*s.model->bowtie(), summed);
   const BinWeights& nominal = s.model->nominal();
   for (std::size_t b = 0; b < s.model->bins(); ++b)
@@ -135,9 +97,9 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
       return s.model->shifted(std::vector<double>(s.model->bins(), shift));
     });
     s.moves_error = moves.error;
-    s.own = std::make_shared<const RayTables<Real>>(s.plan, nominal, moves, air_thresholds_ == "shifted");
+    s.own = std::make_shared<const RayTables<Real>>(s.plan, nominal, moves, asked_.air_moves());
   }
-  s.channels = std::make_shared<const Channels>(Channels{"areal_density", "g/cm^2", materials_});
+  s.channels = asked_.areal_densities();
   s.tally = std::make_shared<Tally>();
   s.last = std::make_shared<LastParts>();
   return s;
@@ -145,15 +107,17 @@ auto MaximumLikelihood<Real>::begin(const Params&, const ScanHeader& header) con
 
 template <class Real>
 Footprint MaximumLikelihood<Real>::footprint(const ScanHeader& header) const {
-  const ScanGeometry g = header.geometry.summed(unsigned_of(sum_rows_), unsigned_of(sum_columns_));
-  const std::size_t arrays = channels() + (covariance_ ? channels() * (channels() + 1) / 2 : 0) + (residual_ ? header.bins() : 0);
-  const auto energies = static_cast<std::size_t>(header.system.tube_voltage / energy_step_) + 1;
+  const ScanGeometry g = asked_.rays(header.geometry);
+  const std::size_t arrays = asked_.arrays() + (residual_ ? header.bins() : 0);
+  const auto energies = static_cast<std::size_t>(header.system.tube_voltage / asked_.energy_step) + 1;
   const std::size_t bins = header.bins();
   const std::size_t bowtie = header.system.bowtie.empty()
                                  ? 0
                                  : kMaxKnown * sizeof(Real) * checked_size(g.rows, g.columns) + energies * bins * sizeof(Real);
-  return {.message = arrays * checked_size(g.rows, g.columns) * sizeof(Real),
-          .state = energies * (sizeof(Real) * (2 * channels() + 2 * bins) + sizeof(double) * (channels() + 40 * bins)) + bowtie};
+  return {
+      .message = arrays * checked_size(g.rows, g.columns) * sizeof(Real),
+      .state = energies * (sizeof(Real) * (2 * asked_.channels() + 2 * bins) + sizeof(double) * (asked_.channels() + 40 * bins)) +
+               bowtie};
 }
 
 // The largest shift of pixels' own thresholds: short of where the last would pass an upper end that does not move.
@@ -170,78 +134,68 @@ RaySettings<Real> MaximumLikelihood<Real>::settings(bool bias_correction) const 
   s.iterations = unsigned_of(iterations_);
   s.non_negative = non_negative_;
   s.bias_correction = bias_correction;
-  for (std::size_t m = 0; m < channels(); ++m)
-    s.failed_value[m] = static_cast<Real>(failed_value_[failed_value_.size() == 1 ? 0 : m]);
+  for (std::size_t m = 0; m < asked_.channels(); ++m) s.failed_value[m] = static_cast<Real>(asked_.failed_value_of(m));
   return s;
 }
 
 template <class Real>
 void MaximumLikelihood<Real>::check(const State& state, const In& x) const {
-  const ScanGeometry& g = state.header.geometry;
-  const std::array<std::size_t, 3> shape = {state.model->bins(), g.rows, g.columns};
-  require_shape(x.view, "counts [bin,row,column]", x.counts.shape(), shape);
-  if (!x.open_beam) refuse(x.view, "it has no open beam; put AirCalibration before MaximumLikelihood");
-  require_shape(x.view, "open beam [bin,row,column]", x.open_beam->shape(), shape);
-  if (!x.background.empty()) require_shape(x.view, "background [bin,row,column]", x.background.shape(), shape);
-  if (!(x.view.exposure > 0)) refuse(x.view, "expected an exposure above 0, got " + number_text(x.view.exposure));
-  if (x.threshold_shift.empty()) return;
-  if (!state.model->has_thresholds())
-    refuse(x.view, "it has threshold shifts, but the spectra come from a file and do not know their thresholds");
+  asked_.check(state.header, x, state.model->has_thresholds());
   if (pixels_have_own_thresholds(state, x)) return check_own_thresholds(state, x);
-  const std::size_t rows = x.threshold_shift.extent(1) == 1 ? 1 : g.rows;
-  require_shape(x.view, "threshold shift [threshold,row or 1,module (or row,column)]", x.threshold_shift.shape(),
-                {state.model->nominal().edge.extent(0), rows, state.header.modules});
-  if (rows > 1 && sum_rows_ > 1)
-    refuse(x.view, "each detector row has its own threshold shifts, so that rows cannot be summed exactly; set sum_rows to 1");
+  asked_.check_shifts(state.header, x, "[threshold,row or 1,module (or row,column)]");
 }
 
 template <class Real>
 bool MaximumLikelihood<Real>::pixels_have_own_thresholds(const State& state, const In& x) const {
   const ScanGeometry& g = state.header.geometry;
-  return x.threshold_shift.extent(1) == g.rows && x.threshold_shift.extent(2) == g.columns && g.columns != state.header.modules;
+  return !x.threshold_shift.empty() && x.threshold_shift.extent(1) == g.rows && x.threshold_shift.extent(2) == g.columns &&
+         g.columns != state.header.modules;
 }
 
 template <class Real>
 void MaximumLikelihood<Real>::check_own_thresholds(const State& state, const In& x) const {
   const Array<Real, 3>& shift = x.threshold_shift;
   if (shift.extent(0) != state.model->bins())
-    refuse(x.view, "expected a shift for each of " + std::to_string(state.model->bins()) + " thresholds, got " +
-                       std::to_string(shift.extent(0)));
-  if (sum_rows_ > 1 || sum_columns_ > 1)
-    refuse(x.view,
-           "each pixel has its own threshold shifts, so that pixels cannot be summed exactly; set sum_rows and sum_columns to 1");
+    asked_.refuse(x.view, "expected a shift for each of " + std::to_string(state.model->bins()) + " thresholds, got " +
+                              std::to_string(shift.extent(0)));
+  if (!asked_.summing().none())
+    asked_.refuse(
+        x.view,
+        "each pixel has its own threshold shifts, so that pixels cannot be summed exactly; set sum_rows and sum_columns to 1");
   if (state.moves_error > kMovesError)
-    refuse(x.view, "with shifts of up to " + number_text(largest_shift_) + " keV in each pixel counts are described within " +
-                       number_text(state.moves_error) + ", expected " + number_text(kMovesError) + "; lower largest_shift");
+    asked_.refuse(x.view, "with shifts of up to " + number_text(largest_shift_) +
+                              " keV in each pixel counts are described within " + number_text(state.moves_error) + ", expected " +
+                              number_text(kMovesError) + "; lower largest_shift");
   const double largest = own_shift(state.header.system);
   const auto& nominal = state.header.system.thresholds;
   const std::size_t pixels = shift.size() / shift.extent(0);
   for (std::size_t i = 0; i < shift.size(); ++i) {
     const std::size_t k = i / pixels;
     if (!(std::abs(static_cast<double>(shift[i])) <= largest))
-      refuse(x.view, "expected shifts within +-" + number_text(largest) + " keV where each pixel has its own, got " +
-                         number_text(static_cast<double>(shift[i])) + " keV of threshold " + std::to_string(k) +
-                         "; raise largest_shift");
+      asked_.refuse(x.view, "expected shifts within +-" + number_text(largest) + " keV where each pixel has its own, got " +
+                                number_text(static_cast<double>(shift[i])) + " keV of threshold " + std::to_string(k) +
+                                "; raise largest_shift");
     if (k > 0 && !(nominal[k - 1] + static_cast<double>(shift[i - pixels]) < nominal[k] + static_cast<double>(shift[i])))
-      refuse(x.view, "expected thresholds that ascend, but the shifts of a pixel move number " + std::to_string(k - 1) +
-                         " beyond the next");
+      asked_.refuse(x.view, "expected thresholds that ascend, but the shifts of a pixel move number " + std::to_string(k - 1) +
+                                " beyond the next");
   }
 }
 
 template <class Real>
 RayPatch<Real> MaximumLikelihood<Real>::patch(const Part& part, const State& state, const In& x) const {
-  RayPatch<Real> patch(x, part.range, {unsigned_of(sum_rows_), unsigned_of(sum_columns_)}, state.bowtie);
+  RayPatch<Real> patch(x, part.group.range, asked_.summing(), state.bowtie);
   if (part.own) patch.gather_shifts(x.threshold_shift);
   return patch;
 }
 
 template <class Real>
 auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> std::shared_ptr<const std::vector<Part>> {
-  const ScanGeometry& g = state.header.geometry;
-  const PatchRange all{0, g.rows / unsigned_of(sum_rows_), 0, g.columns / unsigned_of(sum_columns_)};
   using Parts = std::vector<Part>;
-  if (x.threshold_shift.empty()) return std::make_shared<const Parts>(Parts{{all, state.nominal}});
-  if (pixels_have_own_thresholds(state, x)) return std::make_shared<const Parts>(Parts{{all, state.own, 0, 0, true}});
+  const bool own = pixels_have_own_thresholds(state, x);
+  if (own || x.threshold_shift.empty()) {
+    const RayGroup all = asked_.groups(state.header, Array<Real, 3>()).front();
+    return std::make_shared<const Parts>(Parts{{all, own ? state.own : state.nominal, own}});
+  }
   {
     const std::lock_guard lock(state.last->mutex);
     if (state.last->parts && state.last->shift == x.threshold_shift) return state.last->parts;
@@ -254,47 +208,37 @@ auto MaximumLikelihood<Real>::parts(const State& state, const In& x) const -> st
 
 template <class Real>
 auto MaximumLikelihood<Real>::module_parts(const State& state, const In& x) const -> std::vector<Part> {
-  const ScanGeometry& g = state.header.geometry;
-  const std::size_t rows = g.rows / unsigned_of(sum_rows_), columns = g.columns / unsigned_of(sum_columns_);
-  const bool moves = air_thresholds_ == "shifted";
-  const std::size_t shift_rows = x.threshold_shift.extent(1), modules = state.header.modules;
+  const BinWeights& nominal = state.model->nominal();
   std::vector<Part> parts;
-  for (std::size_t r = 0; r < shift_rows; ++r)
-    for (std::size_t c = 0; c < columns;) {
-      const std::size_t module = state.header.module_of(c * unsigned_of(sum_columns_)), first = c;
-      while (c < columns && state.header.module_of(c * unsigned_of(sum_columns_)) == module) ++c;
-      std::vector<double> shift;
-      for (std::size_t k = 0; k < x.threshold_shift.extent(0); ++k)
-        shift.push_back(static_cast<double>(x.threshold_shift[(k * shift_rows + r) * modules + module]));
-      const BinWeights weights = state.model->shifted(shift);
-      for (double total : moves ? weights.total : state.model->nominal().total)
-        if (!(total > 0)) refuse(x.view, "its threshold shifts leave a bin without photons");
-      auto tables = std::make_shared<const RayTables<Real>>(state.plan, weights, moves ? weights : state.model->nominal(), moves);
-      parts.push_back({{shift_rows > 1 ? r : 0, shift_rows > 1 ? 1 : rows, first, c - first}, tables, r, module});
-    }
+  for (RayGroup& group : asked_.groups(state.header, x.threshold_shift)) {
+    const BinWeights weights = state.model->shifted(group.shift), &air = asked_.air_moves() ? weights : nominal;
+    for (double total : air.total)
+      if (!(total > 0)) asked_.refuse(x.view, "its threshold shifts leave a bin without photons");
+    parts.push_back({std::move(group), std::make_shared<const RayTables<Real>>(state.plan, weights, air, asked_.air_moves())});
+  }
   return parts;
 }
 
 template <class Real>
 auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const In& x) const -> Out {
   check(state, x);
-  const Summing summing{unsigned_of(sum_rows_), unsigned_of(sum_columns_)};
+  const Summing summing = asked_.summing();
   const std::size_t rows = state.header.geometry.rows / summing.rows, columns = state.header.geometry.columns / summing.columns;
-  const std::size_t pairs = channels() * (channels() + 1) / 2;
-  Out y{x.view, Array<Real, 3>({channels(), rows, columns}), {}, state.channels};
-  const std::size_t bins = x.counts.extent(0);
-  if (covariance_) y.covariance = Array<Real, 3>({pairs, rows, columns});
+  const std::size_t channels = asked_.channels(), pairs = pair_count(channels), bins = x.counts.extent(0);
+  Out y{x.view, Array<Real, 3>({channels, rows, columns}), {}, state.channels};
+  if (asked_.covariance) y.covariance = Array<Real, 3>({pairs, rows, columns});
   if (residual_) y.residual = Array<Real, 3>({bins, rows, columns});
   std::uint64_t failed = 0, held = 0, steps = 0;
   for (const auto all = parts(state, x); const Part& part : *all) {
     RayPatch<Real> patch = this->patch(part, state, x);
-    std::vector<Real> density(channels() * patch.padded()), covariance(covariance_ ? pairs * patch.padded() : 0);
+    std::vector<Real> density(channels * patch.padded()), covariance(asked_.covariance ? pairs * patch.padded() : 0);
     std::vector<Real> residual(residual_ ? bins * patch.padded() : 0);
-    RaySolution<Real> solution{density.data(), covariance_ ? covariance.data() : nullptr, patch.fate().data(), 0,
+    RaySolution<Real> solution{density.data(), asked_.covariance ? covariance.data() : nullptr, patch.fate().data(), 0,
                                residual_ ? residual.data() : nullptr};
     solve(part.tables->system(), settings(bias_correction_ != "none"), patch.data(), solution);
-    for (std::size_t m = 0; m < channels(); ++m) patch.put(density.data() + m * patch.padded(), m, y.areal_density);
-    for (std::size_t k = 0; covariance_ && k < pairs; ++k) patch.put(covariance.data() + k * patch.padded(), k, y.covariance);
+    for (std::size_t m = 0; m < channels; ++m) patch.put(density.data() + m * patch.padded(), m, y.areal_density);
+    for (std::size_t k = 0; asked_.covariance && k < pairs; ++k)
+      patch.put(covariance.data() + k * patch.padded(), k, y.covariance);
     for (std::size_t b = 0; residual_ && b < bins; ++b) patch.put(residual.data() + b * patch.padded(), b, y.residual);
     const auto end = patch.fate().begin() + static_cast<std::ptrdiff_t>(patch.rays());
     failed += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kFailed));
@@ -314,10 +258,10 @@ void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, 
   const bool corrected = bias_correction_ != "none", shifts = !x.threshold_shift.empty();
   RayPatch<Real> patch = this->patch(part, state, x);
   const std::size_t n = patch.padded(), bins = x.counts.extent(0), thresholds = x.threshold_shift.extent(0);
-  std::vector<Real> at(channels() * n), bar(channels() * n), counts_bar(bins * n);
+  std::vector<Real> at(asked_.channels() * n), bar(at.size()), counts_bar(bins * n);
   std::vector<Real> background_bar(x.background.empty() ? 0 : bins * n), shift_bar(part.own ? thresholds * n : 0);
   std::vector<double> threshold_bar(thresholds);
-  for (std::size_t m = 0; m < channels(); ++m) {
+  for (std::size_t m = 0; m < asked_.channels(); ++m) {
     patch.get(y.areal_density, m, at.data() + m * n);
     if (!y_bar.areal_density.empty()) patch.get(y_bar.areal_density, m, bar.data() + m * n);
   }
@@ -331,12 +275,12 @@ void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, 
           shifts && !part.own ? threshold_bar.data() : nullptr, part.own ? shift_bar.data() : nullptr,
           residuals ? residual_bar.data() : nullptr});
   for (std::size_t b = 0; b < bins; ++b) {
-    patch.spread(counts_bar.data() + b * n, b, x_bar.counts);
-    if (!x.background.empty()) patch.spread(background_bar.data() + b * n, b, x_bar.background);
+    patch.sums().spread(counts_bar.data() + b * n, b, x_bar.counts);
+    if (!x.background.empty()) patch.sums().spread(background_bar.data() + b * n, b, x_bar.background);
   }
   for (std::size_t k = 0; k < thresholds; ++k)
     if (part.own) patch.put(shift_bar.data() + k * n, k, x_bar.threshold_shift);
-    else x_bar.threshold_shift(k, part.shift_row, part.module) += static_cast<Real>(threshold_bar[k]);
+    else x_bar.threshold_shift(k, part.group.shift_row, part.group.module) += static_cast<Real>(threshold_bar[k]);
 }
 
 template <class Real>

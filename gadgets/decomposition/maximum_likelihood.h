@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/gadget/decomposition_settings.h"
 #include "core/gadget/forms.h"
 #include "core/physics/counts_model.h"
 #include "gadgets/decomposition/ray_patch.h"
@@ -28,9 +29,8 @@ class MaximumLikelihood {
   };
   // Rays of one view that share their spectra, or that each have thresholds of their own.
   struct Part {
-    PatchRange range;
+    RayGroup group;
     std::shared_ptr<const RayTables<Real>> tables;
-    std::size_t shift_row = 0, module = 0;
     bool own = false;  // each pixel has thresholds of its own
   };
   // Those of the last view: shifts are mostly the same for all views of a scan.
@@ -87,22 +87,16 @@ failed_value and are reported at the end.
   void adjoin_part(const Part& part, const State& state, const In& x, const Out& y, const Out& y_bar, In& x_bar) const;
   double own_shift(const SpectralSystem& system) const;
   RaySettings<Real> settings(bool bias_correction) const;
-  std::size_t channels() const { return materials_.size(); }
 
-  std::vector<std::string> materials_ = {"water", "iodine"};
-  double energy_step_ = 1;
+  DecompositionSettings asked_{.gadget = "MaximumLikelihood"};
   std::int64_t quadrature_ = 0;
   double quadrature_error_ = 1e-5;
   double largest_shift_ = 2;
   double tolerance_ = 1e-4;
   std::int64_t iterations_ = 50;
   std::string bias_correction_ = "none";
-  std::int64_t sum_rows_ = 1, sum_columns_ = 1;
   bool non_negative_ = false;
-  bool covariance_ = false;
   bool residual_ = false;
-  std::vector<double> failed_value_ = {0};
-  std::string air_thresholds_ = "nominal";
 };
 
 }  // namespace counterflow

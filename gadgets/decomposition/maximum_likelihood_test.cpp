@@ -5,8 +5,9 @@
 #include <tbb/global_control.h>
 
 #include "core/parallel.h"
+#include "core/testing/counts_scan.h"
+#include "core/testing/gadget_with.h"
 #include "core/testing/refusal.h"
-#include "gadgets/decomposition/test_scan.h"
 
 namespace counterflow {
 namespace {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/gadget/decomposition_settings.h"
 #include "core/gadget/forms.h"
 #include "core/physics/areal_density_estimator.h"
 #include "gadgets/proxy_decomposition/proxy_tables.h"
@@ -70,29 +71,16 @@ get failed_value and are reported at the end. Thresholds may be off by up to 2 k
   static void set_nodes(const Params& p, State& s);  // the part of begin() that depends on the parameters
 
  private:
-  // Rays of one view that share their thresholds: in each of some rows, `rays` neighbours from a column on. Where all share
-  // them, one row with the rays of all.
-  struct Part {
-    std::size_t row = 0, rows = 0, column = 0, rays = 0;
-    std::size_t shift_row = 0, module = 0;
-    std::vector<double> shift;  // [threshold] keV; empty = nominal
-  };
   void check(const ScanHeader& header) const;
   void check(const State& state, const In& x) const;
   std::shared_ptr<const ArealDensityEstimator> fit(const ScanHeader& header) const;
-  std::vector<Part> parts(const State& state, const In& x) const;
-  ProxyTables<Real> tables(const State& state, const Part& part) const;
-  EffectiveNodes adjoin_part(const State& state, const Part& part, const SummedRays<Real>& sums,
-                             const Array<Real, 3>& density_bar, Array<Real, 3>& counts_bar, Array<Real, 3>& background_bar) const;
-  std::size_t channels() const { return materials_.size(); }
+  ProxyTables<Real> tables(const State& state, const RayGroup& group) const;
+  EffectiveNodes adjoin_group(const State& state, const RayGroup& group, const SummedRays<Real>& sums,
+                              const Array<Real, 3>& density_bar, Array<Real, 3>& counts_bar,
+                              Array<Real, 3>& background_bar) const;
 
-  std::vector<std::string> materials_ = {"water", "iodine"};
-  double energy_step_ = 1;
+  DecompositionSettings asked_{.gadget = "ProxyDecomposition"};
   std::vector<double> range_;
-  std::int64_t sum_rows_ = 1, sum_columns_ = 1;
-  bool covariance_ = false;
-  std::vector<double> failed_value_ = {0};
-  std::string air_thresholds_ = "nominal";
 };
 
 }  // namespace counterflow

@@ -9,7 +9,7 @@
 
 #include "core/kernel.h"
 #include "core/parallel.h"
-#include "core/physics/detector_response.h"
+#include "core/testing/counts_scan.h"
 #include "core/testing/gadget_with.h"
 #include "core/testing/gradient_check.h"
 #include "core/testing/refusal.h"
@@ -17,108 +17,18 @@
 namespace counterflow {
 namespace {
 
+using testing::converted;
 using ::testing::HasSubstr;
 using testing::refusal;
+using testing::Scenario;
 using testing::Settings;
-
-ScanHeader header_of(std::size_t bins, std::size_t rows = 2, std::size_t columns = 12, std::size_t modules = 3) {
-  ScanHeader h;
-  h.system.bins = bins;
-  for (std::size_t b = 0; b < bins; ++b)
-    h.system.thresholds.push_back(25 + 65 * static_cast<double>(b) / static_cast<double>(bins));
-  h.system.tube_voltage = 120;
-  h.system.filters = "Al 3.0";
-  h.system.detector = "ideal";
-  prepare_response(h.system, "");
-  h.geometry.columns = columns;
-  h.geometry.rows = rows;
-  h.geometry.views = h.geometry.views_per_rotation = 1;
-  h.geometry.source_to_isocenter = 570;
-  h.geometry.source_to_detector = 1040;
-  h.geometry.column_pitch = h.geometry.row_pitch = 0.5;
-  h.grid.nx = h.grid.ny = 16;
-  h.grid.nz = rows;
-  h.modules = modules;
-  return h;
-}
+using testing::small_header;
+using testing::small_scan;
+using testing::SmallScan;
 
 template <class Real>
 ProxyDecomposition<Real> gadget_with(const Settings& settings) {
   return testing::gadget_with<ProxyDecomposition<Real>>(settings);
-}
-
-struct Scene {
-  std::vector<std::string> materials = {"water", "iodine"};
-  std::vector<double> low = {2, 0.01}, high = {25, 0.08};
-  std::size_t bins = 5;
-  double total = 3e5;  // open-beam counts of a ray
-  bool noisy = true, background = false, air_moves = false, same_ray = false;
-  std::size_t shift_rows = 0;
-};
-
-struct SmallScan {
-  ScanHeader header;
-  Counts<double> x;
-  Array<double, 3> truth;  // [material,row,column]
-};
-
-SmallScan small_scan(const Scene& s, unsigned seed) {
-  std::mt19937_64 random(seed);
-  std::uniform_real_distribution<double> u;
-  SmallScan scan{header_of(s.bins), {}, {}};
-  const ScanGeometry& g = scan.header.geometry;
-  const CountsModel model(scan.header.system, s.materials);
-  Counts<double>& x = scan.x;
-  x.view.index = 3;
-  x.view.exposure = 1.25;
-  const Array<double, 3>::Shape shape = {s.bins, g.rows, g.columns};
-  x.counts = Array<double, 3>(shape);
-  if (s.background) x.background = Array<double, 3>(shape);
-  if (s.shift_rows > 0) x.threshold_shift = Array<double, 3>({s.bins, s.shift_rows, scan.header.modules});
-  for (double& v : x.threshold_shift) v = 1.2 * u(random) - 0.6;
-  Array<double, 3> open(shape);
-  scan.truth = Array<double, 3>({s.materials.size(), g.rows, g.columns});
-  std::vector<double> a(s.materials.size());
-  for (std::size_t r = 0; r < g.rows; ++r)
-    for (std::size_t c = 0; c < g.columns; ++c) {
-      BinWeights w = model.nominal();
-      if (s.shift_rows > 0) {
-        std::vector<double> shift;
-        for (std::size_t k = 0; k < s.bins; ++k)
-          shift.push_back(x.threshold_shift(k, s.shift_rows > 1 ? r : 0, scan.header.module_of(c)));
-        w = model.shifted(shift);
-      }
-      std::vector<double> scale;
-      for (std::size_t b = 0; b < s.bins; ++b) {
-        open(b, r, c) = s.total / static_cast<double>(s.bins) * (0.8 + 0.4 * u(random));
-        scale.push_back(x.view.exposure * open(b, r, c) / (s.air_moves ? w : model.nominal()).total[b]);
-      }
-      for (std::size_t m = 0; m < a.size(); ++m) {
-        if (!s.same_ray || (r == 0 && c == 0)) a[m] = s.low[m] + (s.high[m] - s.low[m]) * u(random);
-        scan.truth(m, r, c) = a[m];
-      }
-      const auto primary = model.ray(w, scale, {}, a).lambda;
-      for (std::size_t b = 0; b < s.bins; ++b) {
-        const double scatter = s.background ? (0.1 + 0.2 * u(random)) * primary[b] : 0, lambda = primary[b] + scatter;
-        if (s.background) x.background(b, r, c) = scatter;
-        x.counts(b, r, c) = s.noisy ? static_cast<double>(std::poisson_distribution<long>(lambda)(random)) : lambda;
-      }
-    }
-  x.open_beam = std::make_shared<const Array<double, 3>>(std::move(open));
-  return scan;
-}
-
-template <class Real>
-Counts<Real> converted(const Counts<double>& x) {
-  const auto convert = [](const Array<double, 3>& from) {
-    Array<Real, 3> to(from.shape());
-    for (std::size_t i = 0; i < from.size(); ++i) to[i] = static_cast<Real>(from[i]);
-    return to;
-  };
-  Counts<Real> y{x.view, convert(x.counts), {}, {}, std::make_shared<const Array<Real, 3>>(convert(*x.open_beam))};
-  if (!x.background.empty()) y.background = convert(x.background);
-  if (!x.threshold_shift.empty()) y.threshold_shift = convert(x.threshold_shift);
-  return y;
 }
 
 template <class Real>
@@ -130,7 +40,7 @@ PathLengths<Real> decomposed(const Settings& settings, const SmallScan& scan) {
 
 // Largest error relative to the truth.
 template <class Real>
-double worst_error(const Scene& s, Settings settings, unsigned seed) {
+double worst_error(const Scenario& s, Settings settings, unsigned seed) {
   settings["materials"] = joined(s.materials, " ");
   const SmallScan scan = small_scan(s, seed);
   const auto y = decomposed<Real>(settings, scan).areal_density;
@@ -144,7 +54,7 @@ double worst_error(const Scene& s, Settings settings, unsigned seed) {
 }
 
 TEST(ProxyDecomposition, noise_free_rays_are_recovered_with_background_shifts_and_sums) {
-  Scene s{.noisy = false, .background = true};
+  Scenario s{.noisy = false, .scatter = 0.2};
   const auto expect = [&](const Settings& settings, double limit) {
     EXPECT_LT(worst_error<double>(s, settings, 1), limit);
     EXPECT_LT(worst_error<float>(s, settings, 1), limit);
@@ -165,26 +75,26 @@ TEST(ProxyDecomposition, noise_free_rays_are_recovered_with_background_shifts_an
 }
 
 TEST(ProxyDecomposition, kernels_of_every_instruction_set_agree_with_the_plain_reference) {
-  for (const Scene& s :
-       {Scene{.background = true},
-        Scene{.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0, 0}, .high = {20, 1, 0.1}, .bins = 7},
-        Scene{.bins = 2, .total = 5000}}) {
+  for (const Scenario& s :
+       {Scenario{.scatter = 0.2},
+        Scenario{.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0, 0}, .high = {20, 1, 0.1}, .bins = 7},
+        Scenario{.bins = 2, .total = 5000}}) {
     const SmallScan scan = small_scan(s, 5);
     const CountsModel model(scan.header.system, s.materials);
     const ArealDensityEstimator estimator(model);
     const ProxyTables<double> tables(estimator, estimator.spectra().nominal(), {0});
-    const SummedRays<double> sums(scan.x, 1, 1);
+    const SummedRays<double> sums(scan.x, {});
     for (Isa isa : available_isas()) {
       Array<double, 3> y({s.materials.size(), 2, 12});
       ProxyResult<double> out{.plane = 24, .areal_density = y.data()};
       choose<EstimateRays<double>>(kernel_baseline::estimate_rays, kernel_avx2::estimate_rays, kernel_avx512::estimate_rays, isa)(
-          tables.system(), sums.rays(0, 0, 23), out);  // the last ray is left alone
+          tables.system(), sums.rays(0, 23), out);  // the last ray is left alone
       for (std::size_t i = 0; i < 23; ++i) {
         std::vector<double> counts, open, background;
         for (std::size_t b = 0; b < s.bins; ++b) {
           counts.push_back(scan.x.counts[b * 24 + i]);
           open.push_back(1.25 * (*scan.x.open_beam)[b * 24 + i]);
-          if (s.background) background.push_back(scan.x.background[b * 24 + i]);
+          if (s.scatter > 0) background.push_back(scan.x.background[b * 24 + i]);
         }
         const auto plain = estimator.estimate(estimator.spectra().nominal(), {counts, open, background});
         for (std::size_t m = 0; m < s.materials.size(); ++m)
@@ -289,12 +199,12 @@ struct Fitted : ProxyDecomposition<double> {
   }
 };
 
-testing::GradientError adjoint_error(const Scene& scene, const Settings& settings, unsigned first_seed, unsigned seeds,
+testing::GradientError adjoint_error(const Scenario& scene, const Settings& settings, unsigned first_seed, unsigned seeds,
                                      int wrong) {
   testing::GradientError worst;
   const auto gadget = gadget_with<double>(settings);
-  const auto p = gadget.initial(header_of(scene.bins));
-  Fitted fitted(gadget, p, header_of(scene.bins));
+  const auto p = gadget.initial(small_header(scene.bins));
+  Fitted fitted(gadget, p, small_header(scene.bins));
   fitted.wrong = wrong;
   for (unsigned seed = first_seed; seed < first_seed + seeds; ++seed) {
     const SmallScan scan = small_scan(scene, seed);
@@ -306,28 +216,28 @@ testing::GradientError adjoint_error(const Scene& scene, const Settings& setting
 }
 
 TEST(ProxyDecomposition, adjoint_agrees_with_differences) {
-  auto expect = [seed = 1U](const Scene& scene, const Settings& settings) mutable {
+  auto expect = [seed = 1U](const Scenario& scene, const Settings& settings) mutable {
     const auto error = adjoint_error(scene, settings, seed, 4, 0);
     EXPECT_LT(error.value, 1e-8) << error.block << ", seeds from " << seed;
     seed += 4;
   };
-  Scene s{.high = {12, 0.05}, .total = 1e7};  // no bin so weak that a difference would pass the kinks at 1/2 and 0 counts
+  Scenario s{.high = {12, 0.05}, .total = 1e7};  // no bin so weak that a difference would pass the kinks at 1/2 and 0 counts
   expect(s, {});
-  s.background = true;
+  s.scatter = 0.2;
   s.shift_rows = 1;
   expect(s, {});
   s.air_moves = s.same_ray = true;
   expect(s, {{"air_thresholds", "shifted"}, {"sum_rows", "2"}, {"sum_columns", "4"}});
-  s = {.high = {12, 0.05}, .bins = 3, .total = 1e7, .background = true, .shift_rows = 2};
+  s = {.high = {12, 0.05}, .bins = 3, .total = 1e7, .scatter = 0.2, .shift_rows = 2};
   expect(s, {});
   s = {.materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.02}, .high = {12, 0.8, 0.08}, .bins = 6, .total = 1e7};
-  s.background = true;
+  s.scatter = 0.2;
   expect(s, {{"materials", "water calcium gadolinium"}});
 }
 
 TEST(ProxyDecomposition, wrong_adjoints_are_seen) {
-  const Scene scene{.high = {12, 0.05}, .total = 1e7, .background = true, .shift_rows = 1};
-  for (int wrong = 1; wrong <= 5; ++wrong) EXPECT_GT(adjoint_error(scene, {}, 2, 1, wrong).value, 1e-6) << wrong;
+  const Scenario scene{.high = {12, 0.05}, .total = 1e7, .scatter = 0.2, .shift_rows = 1};
+  for (int wrong = 1; wrong <= 5; ++wrong) EXPECT_GT(adjoint_error(scene, {}, 2, 3, wrong).value, 1e-6) << wrong;
 }
 
 TEST(ProxyDecomposition, trained_parameters_move_the_answer) {
@@ -343,11 +253,11 @@ TEST(ProxyDecomposition, trained_parameters_move_the_answer) {
 
 TEST(ProxyDecomposition, gives_the_same_bits_for_any_number_of_threads) {
   std::vector<Counts<float>> views;
-  for (unsigned v = 0; v < 8; ++v) views.push_back(converted<float>(small_scan({.background = true, .shift_rows = 1}, v).x));
+  for (unsigned v = 0; v < 8; ++v) views.push_back(converted<float>(small_scan({.scatter = 0.2, .shift_rows = 1}, v).x));
   const tbb::global_control four(tbb::global_control::max_allowed_parallelism, 4);
   const ProxyDecomposition<float> gadget;
-  const auto p = gadget.initial(header_of(5));
-  const auto state = gadget.begin(p, header_of(5));
+  const auto p = gadget.initial(small_header(5));
+  const auto state = gadget.begin(p, small_header(5));
   std::vector<std::vector<float>> first;
   for (int threads = 1; threads <= 4; ++threads) {
     tbb::task_arena arena(threads);
@@ -371,7 +281,7 @@ TEST(ProxyDecomposition, gives_the_same_bits_for_any_number_of_threads) {
 
 TEST(ProxyDecomposition, refuses_properties_that_contradict_the_scan) {
   const auto initial = [](const Settings& settings, std::size_t bins = 5) {
-    return refusal<ConfigError>([&] { gadget_with<float>(settings).initial(header_of(bins)); });
+    return refusal<ConfigError>([&] { gadget_with<float>(settings).initial(small_header(bins)); });
   };
   EXPECT_THAT(initial({{"materials", "water"}}), HasSubstr("two or three materials"));
   EXPECT_THAT(initial({{"materials", "water iodine calcium"}}, 2), HasSubstr("3 to 8 bins for 3 materials, got 2"));
@@ -380,20 +290,20 @@ TEST(ProxyDecomposition, refuses_properties_that_contradict_the_scan) {
   EXPECT_THAT(initial({{"sum_columns", "3"}}), HasSubstr("two detector modules"));
   EXPECT_THAT(initial({{"materials", "water iodin"}}), HasSubstr("iodin"));
   EXPECT_THAT(refusal<ConfigError>([] {
-                ScanHeader header = header_of(5);
+                ScanHeader header = small_header(5);
                 header.system.bowtie = "bowtie.txt";
                 ProxyDecomposition<float>().initial(header);
               }),
               HasSubstr("behind the bowtie 'bowtie.txt'"));
   EXPECT_THAT(refusal<ConfigError>([] {
                 const ProxyDecomposition<float> gadget;
-                gadget.begin(gadget.initial(header_of(5)), header_of(8));
+                gadget.begin(gadget.initial(small_header(5)), small_header(8));
               }),
               HasSubstr("trained on another detector"));
 }
 
 TEST(ProxyDecomposition, refuses_views_that_do_not_fit) {
-  const SmallScan scan = small_scan({.background = true, .shift_rows = 2}, 1);
+  const SmallScan scan = small_scan({.scatter = 0.2, .shift_rows = 2}, 1);
   const auto p = ProxyDecomposition<double>().initial(scan.header);
   const auto state = ProxyDecomposition<double>().begin(p, scan.header);
   const auto forward = [&](auto&& change, const Settings& settings = {}) {
@@ -413,7 +323,7 @@ TEST(ProxyDecomposition, refuses_views_that_do_not_fit) {
 
 TEST(ProxyDecomposition, later_gadgets_are_told_of_the_summed_detector) {
   const auto gadget = gadget_with<float>({{"sum_rows", "2"}, {"sum_columns", "4"}});
-  const ScanHeader h = gadget.output_header(header_of(5));
+  const ScanHeader h = gadget.output_header(small_header(5));
   EXPECT_EQ(h.geometry.rows, 1u);
   EXPECT_EQ(h.geometry.columns, 3u);
   EXPECT_EQ(h.grid.nz, 1u);

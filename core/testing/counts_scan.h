@@ -1,12 +1,17 @@
-// A small scan for tests of the gadget: real spectra and attenuation, a detector with Gaussian energy resolution.
+// A view of counts for tests of decompositions: real spectra and attenuation, a detector with Gaussian energy resolution.
 #pragma once
+#include <cmath>
+#include <memory>
 #include <numbers>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "core/message/bowtie_rays.h"
+#include "core/message/message.h"
+#include "core/message/scan_header.h"
+#include "core/physics/counts_model.h"
 #include "core/physics/detector_response.h"
-#include "core/testing/gadget_with.h"
-#include "gadgets/decomposition/maximum_likelihood.h"
 
 namespace counterflow::testing {
 
