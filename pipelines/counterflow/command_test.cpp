@@ -1,39 +1,23 @@
 // The program itself: what it prints and how it exits.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <string>
 
 #include "core/archive/archive.h"
 #include "core/testing/folder.h"
+#include "pipelines/counterflow/test_command.h"
 
 namespace {
 
 using counterflow::testing::Folder;
+using counterflow::testing::run;
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-struct Result {
-  int code;
-  std::string text;  // of both outputs
-};
-
-Result run(const std::string& arguments) {
-  const std::string line = std::string(COUNTERFLOW_COMMAND) + " " + arguments + " 2>&1";
-  FILE* pipe = popen(line.c_str(), "r");
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (std::size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) text.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
-}
 
 std::string chain_file(const Folder& folder, const std::string& gadgets) {
   const auto file = folder / "chain.xml";
