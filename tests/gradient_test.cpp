@@ -158,7 +158,7 @@ std::string chain_with_losses(const std::string& file) {
            "<property name=\"reference\" value=\"0.3\"/></loss>";
   };
   std::string losses = "<training>" + loss("main_loss", "");
-  for (const std::string map : {"mono", "non_contrast", "iodine_map", "electrons", "effective_z", "k_edge"})
+  for (const std::string map : {"mono", "non_contrast", "iodine_map", "electrons", "effective_z", "k_edge", "agents"})
     if (xml.find("<name>" + map + "</name>") != std::string::npos) losses += loss(map + "_loss", " after=\"" + map + "\"");
   xml.insert(xml.find("</configuration>"), losses + "</training>");
   return xml;
@@ -218,6 +218,8 @@ void check_chain(const std::string& file, bool line_integrals) {
 }
 
 TEST(WholeChainGradient, material_images_agree_with_differences) { check_chain("material_images.xml", false); }
+TEST(WholeChainGradient, images_of_summed_rows_agree_with_differences) { check_chain("material_images_summed.xml", false); }
+TEST(WholeChainGradient, water_and_calcium_images_agree_with_differences) { check_chain("water_calcium.xml", false); }
 TEST(WholeChainGradient, images_of_a_real_detector_agree_with_differences) { check_chain("real_detector.xml", false); }
 TEST(WholeChainGradient, images_with_bin_drift_agree_with_differences) { check_chain("bin_drift.xml", false); }
 TEST(WholeChainGradient, three_materials_agree_with_differences) { check_chain("three_materials.xml", false); }
