@@ -1,7 +1,7 @@
 // One source, compiled for each instruction set (counterflow_kernel); COUNTERFLOW_KERNEL names its namespace.
 #include "core/reconstruction/cone_kernel.h"
 
-#include "core/reconstruction/line_vectors.h"
+#include "core/reconstruction/line_resampling.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
@@ -12,9 +12,6 @@ using fbp::kConeTile;
 using fbp::kConeViews;
 using fbp::Pixels;
 using fbp::Rays;
-
-template <class Real>
-constexpr int kLane = static_cast<int>(Lanes<Real>::kCount);
 
 // A pixel in each of kConeViews views: guarded column, its fraction, distance weight, and row = origin + step z index.
 template <class Real>
@@ -44,89 +41,10 @@ inline void meet(const ConeBackprojection<Real>& job, Real x, Real y, std::size_
   }
 }
 
-// The line through all voxels of a pixel, in one view.
+// The voxels of a pixel, along z, on the line of the detector's rows.
 template <class Real>
-struct Line {
-  Real origin, step;
-  Real row(int k) const { return origin + step * static_cast<Real>(k); }
-};
-
-struct Range {  // [begin, end)
-  int begin, end;
-  bool empty() const { return begin >= end; }
-};
-
-inline int smaller_of(int a, int b) { return a < b ? a : b; }
-
-// Vectors of voxels that any row in (-1, rows) shows: others are zero.
-template <class Real>
-inline Range vectors_of_voxels(const ConeBackprojection<Real>& job, const Line<Real>& line) {
-  const Real scale = 1 / line.step, last = static_cast<Real>(job.nz - 1);
-  const Real low = (Real(-1) - line.origin) * scale, high = (static_cast<Real>(job.rows) - line.origin) * scale;
-  if (!(low < last + 1) || !(high > 0)) return {0, 0};
-  return {low > 0 ? static_cast<int>(low) / kLane<Real> : 0, static_cast<int>(high < last ? high : last) / kLane<Real> + 1};
-}
-
-// Whole vectors of rows around the rows from `low` to `high`, and one more on either side.
-template <class Real>
-inline Range vectors_of_rows(const ConeBackprojection<Real>& job, Real low, Real high) {
-  const Real last = static_cast<Real>(job.row_stride);
-  const Real begin = low - 1, end = high + 2;
-  return {begin > 0 ? static_cast<int>(begin < last ? begin : last) / kLane<Real> : 0,
-          end > 0 ? (static_cast<int>(end < last ? end : last) + kLane<Real> - 1) / kLane<Real> : 0};
-}
-
-// Rows of a resampled line: sum over neighbours of weight(distance), where the weight is 1 - g and g, or their squares.
-template <bool squared, class V>
-inline V between(V low, V high, V g) {
-  if constexpr (squared) return (1 - g) * (1 - g) * low + g * g * high;
-  else return low + g * (high - low);
-}
-
-// voxels += line at rows origin + step k. Window: 16 steps span less than two vectors.
-template <bool squared, class Real>
-inline void resample_window(const Line<Real>& line, Range voxels, const Real* at, Real* pixel) {
-  using V = Vector<Real>;
-  const V steps = line.step * lane_numbers<Real>();
-  for (int v = voxels.begin; v < voxels.end; ++v) {
-    const Real start = line.row(v * kLane<Real>);
-    const int base = floor_of(start);
-    const V row = steps + (start - static_cast<Real>(base));
-    const Mask<Real> index = __builtin_convertvector(row, Mask<Real>);
-    const V g = row - __builtin_convertvector(index, V);
-    const V low = LineWindow<Real>::at(at + base, index), high = LineWindow<Real>::at(at + base + 1, index);
-    Real* const to = pixel + v * kLane<Real>;
-    store(to, load(to) + between<squared>(low, high, g));
-  }
-}
-
-template <bool squared, class Real>
-inline void resample_plain(const ConeBackprojection<Real>& job, const Line<Real>& line, Range voxels, const Real* at,
-                           Real* pixel) {
-  const Real most = static_cast<Real>(job.rows);
-  const int begin = voxels.begin * kLane<Real>, end = smaller_of(voxels.end * kLane<Real>, static_cast<int>(job.nz));
-#pragma omp simd
-  for (int k = begin; k < end; ++k) {
-    Real row = line.origin + line.step * static_cast<Real>(k) + 1;  // counted from the zero before the first
-    row = row < 0 ? 0 : row;
-    row = row > most + 1 ? most + 1 : row;
-    const int index = static_cast<int>(row);
-    const Real g = row - static_cast<Real>(index);
-    pixel[k] += between<squared>(at[index - 1], at[index], g);
-  }
-}
-
-// Lanes of a window are looked up from up to 2 vectors: first fraction < 1, then (lanes - 1) steps.
-template <class Real>
-inline bool fits_window(Real step) {
-  return LineWindow<Real>::kExists && step * static_cast<Real>(kLane<Real> - 1) < static_cast<Real>(2 * kLane<Real> - 2);
-}
-
-template <bool squared, class Real>
-inline void resample(const ConeBackprojection<Real>& job, const Line<Real>& line, Range voxels, const Real* at, Real* pixel) {
-  if constexpr (LineWindow<Real>::kExists)
-    if (fits_window(line.step)) return resample_window<squared>(line, voxels, at, pixel);
-  resample_plain<squared>(job, line, voxels, at, pixel);
+inline Sampling<Real> voxels_of(const ConeBackprojection<Real>& job, const Meetings<Real>& m, std::size_t l) {
+  return {m.origin[l], m.step[l], job.nz, job.rows};
 }
 
 // use(meetings, l, view, pixel index) for all pixels of a tile in each view; views outermost, so that the columns that the tile
@@ -148,12 +66,7 @@ inline void over_tile(const ConeBackprojection<Real>& job, const Pixels& tile, U
   }
 }
 
-// line[r] = low a[r] + high b[r], and cross c[r] more
-template <class Real>
-inline void blend(Range vectors, Real low, const Real* a, Real high, const Real* b, Real* line) {
-  for (int v = vectors.begin * kLane<Real>; v < vectors.end * kLane<Real>; v += kLane<Real>)
-    store(line + v, low * load(a + v) + high * load(b + v));
-}
+// line[r] = low a[r] + high b[r] + cross c[r]
 template <class Real>
 inline void blend(Range vectors, Real low, const Real* a, Real high, const Real* b, Real cross, const Real* c, Real* line) {
   for (int v = vectors.begin * kLane<Real>; v < vectors.end * kLane<Real>; v += kLane<Real>)
@@ -164,10 +77,11 @@ template <bool squared, class Real>
 inline void gather(const ConeBackprojection<Real>& job, const Pixels& tile, const Real* rows, const Real* cross, Real* image) {
   Real* const at = job.line + kConeGuard;
   over_tile(job, tile, [&](const Meetings<Real>& m, std::size_t l, std::size_t view, std::size_t pixel) {
-    const Line<Real> line{m.origin[l], m.step[l]};
-    const Range voxels = vectors_of_voxels(job, line);
+    const Sampling<Real> line = voxels_of(job, m, l);
+    const Range voxels = vectors_of_samples(line);
     if (voxels.empty()) return;
-    const Range blended = vectors_of_rows(job, line.row(voxels.begin * kLane<Real>), line.row(voxels.end * kLane<Real>));
+    const Range blended =
+        vectors_of_numbers(job.row_stride, line.at(voxels.begin * kLane<Real>), line.at(voxels.end * kLane<Real>));
     const Real f = m.fraction[l], a = m.weight[l];
     for (std::size_t c = 0; c < job.channels; ++c) {
       const std::size_t from =
@@ -179,83 +93,26 @@ inline void gather(const ConeBackprojection<Real>& job, const Pixels& tile, cons
       } else {
         blend(blended, a - a * f, q, a * f, q + job.row_stride, at);
       }
-      resample<squared>(job, line, voxels, at, image + c * job.volume_stride + pixel * job.z_stride);
+      resample<squared>(line, voxels, at, image + c * job.volume_stride + pixel * job.z_stride);
     }
   });
   for (std::size_t r = 0; r < job.row_stride; ++r) at[r] = 0;
-}
-
-// sums[row] = sum over voxels k of (1 - |row - origin - step k|)+ voxel[k]; the voxels have zeros on either side.
-template <class Real>
-inline void collect_window(const Line<Real>& line, Range rows, const Real* voxels, Real* sums) {
-  using V = Vector<Real>;
-  const Real scale = 1 / line.step;
-  const V numbers = lane_numbers<Real>(), steps = scale * numbers;
-  const int terms = static_cast<int>(2 * scale) + 1;  // voxels less than a row away
-  for (int v = rows.begin; v < rows.end; ++v) {
-    const Real row = static_cast<Real>(v * kLane<Real>), start = (row - 1 - line.origin) * scale;
-    const int base = floor_of(start);
-    const Mask<Real> index = __builtin_convertvector(steps + (start - static_cast<Real>(base)), Mask<Real>);
-    V distance = (row - line.row(base + 1)) + numbers - line.step * __builtin_convertvector(index, V);
-    V sum{};
-    for (int j = 1; j <= terms; ++j) {
-      const V weight = 1 - magnitude(distance);
-      sum += larger(weight, V{}) * LineWindow<Real>::at(voxels + base + j, index);
-      distance -= line.step;
-    }
-    store(sums + v * kLane<Real>, sum);
-  }
-}
-
-// The same voxel by voxel.
-template <class Real>
-inline void collect_plain(const ConeBackprojection<Real>& job, const Line<Real>& line, Range rows, const Real* voxels,
-                          Real* sums) {
-  for (int r = rows.begin * kLane<Real>; r < rows.end * kLane<Real>; ++r) sums[r] = 0;
-  sums[-1] = 0;
-  const Real most = static_cast<Real>(job.rows);
-  for (std::size_t k = 0; k < job.nz; ++k) {
-    Real row = line.row(static_cast<int>(k)) + 1;  // counted from a row before the first
-    row = row < 0 ? 0 : row;
-    row = row > most + 1 ? most + 1 : row;
-    const int index = static_cast<int>(row);
-    const Real g = row - static_cast<Real>(index);
-    sums[index - 1] += (1 - g) * voxels[k];
-    sums[index] += g * voxels[k];
-  }
-}
-
-// Lanes of `voxels` are looked up from 2 vectors.
-template <class Real>
-inline void collect(const ConeBackprojection<Real>& job, const Line<Real>& line, Range rows, const Real* voxels, Real* sums) {
-  if constexpr (LineWindow<Real>::kExists)
-    if (fits_window(1 / line.step)) return collect_window(line, rows, voxels, sums);
-  collect_plain(job, line, rows, voxels, sums);
-}
-
-template <class Real>
-inline void add_columns(Range vectors, Real low, Real high, const Real* sums, Real* a, Real* b) {
-  for (int v = vectors.begin * kLane<Real>; v < vectors.end * kLane<Real>; v += kLane<Real>) {
-    const Vector<Real> sum = load(sums + v);
-    store(a + v, load(a + v) + low * sum);
-    store(b + v, load(b + v) + high * sum);
-  }
 }
 
 template <class Real>
 inline void scatter(const ConeBackprojection<Real>& job, const Pixels& tile, const Real* image, Real* rows) {
   Real *const voxels = job.line + kConeGuard, *const sums = job.line + fbp::cone_line<Real>(job.rows, job.nz) + kConeGuard;
   over_tile(job, tile, [&](const Meetings<Real>& m, std::size_t l, std::size_t, std::size_t pixel) {
-    const Line<Real> line{m.origin[l], m.step[l]};
-    const Range seen = vectors_of_rows(job, line.origin, line.row(static_cast<int>(job.nz) - 1));
+    const Sampling<Real> line = voxels_of(job, m, l);
+    const Range seen = vectors_of_numbers(job.row_stride, line.origin, line.at(static_cast<int>(job.nz) - 1));
     if (seen.empty()) return;
     const Real high = m.weight[l] * m.fraction[l], low = m.weight[l] - high;
     for (std::size_t c = 0; c < job.channels; ++c) {
       const Real* from = image + c * job.volume_stride + pixel * job.z_stride;
       for (std::size_t k = 0; k < job.nz; ++k) voxels[k] = from[k];
-      collect(job, line, seen, voxels, sums);
+      collect(line, seen, voxels, sums);
       Real* q = rows + c * job.plane_stride + static_cast<std::size_t>(m.column[l]) * job.row_stride;
-      add_columns(seen, low, high, sums, q, q + job.row_stride);
+      unblend(seen, low, high, sums, q, q + job.row_stride);
     }
   });
 }

@@ -9,6 +9,7 @@
 #pragma once
 #include <cstddef>
 
+#include "core/reconstruction/padding.h"
 #include "core/reconstruction/ray_hit.h"
 
 namespace counterflow::fbp {
@@ -42,13 +43,6 @@ struct ConeBackprojection {
 inline constexpr std::size_t kConeViews = 16;   // views whose columns and weights are computed together
 inline constexpr std::size_t kConeTile = 4;     // pixels on a side
 inline constexpr std::size_t kConeGuard = 128;  // zeros on either side of a line
-
-// Numbers along rows or z as stored: whole cache lines.
-template <class Real>
-constexpr std::size_t padded_line(std::size_t n) {
-  constexpr std::size_t line = 64 / sizeof(Real);
-  return (n + line - 1) / line * line;
-}
 
 // Room of one line of rows or voxels with its guards.
 template <class Real>

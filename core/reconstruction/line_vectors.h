@@ -52,5 +52,8 @@ inline int floor_of(Real value) {
   return i - (static_cast<Real>(i) > value);
 }
 
+inline int smaller_of(int a, int b) { return a < b ? a : b; }
+inline int larger_of(int a, int b) { return a > b ? a : b; }
+
 }  // namespace
 }  // namespace counterflow::COUNTERFLOW_KERNEL

@@ -1,6 +1,7 @@
 // One source, compiled for each instruction set (counterflow_kernel); COUNTERFLOW_KERNEL names its namespace.
 #include "gadgets/fbp/backprojection_kernel.h"
 
+#include "core/reconstruction/block_vectors.h"
 #include "core/reconstruction/ray_hit.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
@@ -11,34 +12,15 @@ using fbp::kLanes;
 using fbp::Rays;
 using fbp::Tile;
 
-#if defined(__AVX512F__)
-constexpr std::size_t kNative = 64;
-#elif defined(__AVX2__)
-constexpr std::size_t kNative = 32;
-#else
-constexpr std::size_t kNative = 16;
-#endif
-
-// Bytes of slice-materials that are handled together, as vectors of the native width or less.
-template <class Real, std::size_t Bytes>
-struct Group {
-  static constexpr std::size_t kWidth = Bytes < kNative ? Bytes : kNative;
-  static constexpr std::size_t kVectors = Bytes / kWidth;
-  static constexpr std::size_t kElements = kWidth / sizeof(Real);
-  typedef Real Vector __attribute__((vector_size(kWidth), aligned(sizeof(Real)), may_alias));
-  static const Vector& at(const Real* p, std::size_t i) { return *reinterpret_cast<const Vector*>(p + i * kElements); }
-  static Vector& at(Real* p, std::size_t i) { return *reinterpret_cast<Vector*>(p + i * kElements); }
-};
-
 // Column and weights of kLanes pairs of a pixel and a view.
 template <class Real>
-struct Lanes {
+struct PixelViews {
   int index[kLanes];
   Real low[kLanes], high[kLanes];  // weights of columns index and index + 1
 };
 
 template <Rays rays, class Real, class Across, class Along>
-inline void locate_as(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
+inline void locate_as(const Backprojection<Real>& job, PixelViews<Real>& lanes, Across&& across, Along&& along) {
 #pragma omp simd
   for (std::size_t l = 0; l < kLanes; ++l) {
     Real column, weight;
@@ -55,7 +37,7 @@ inline void locate_as(const Backprojection<Real>& job, Lanes<Real>& lanes, Acros
 }
 
 template <class Real, class Across, class Along>
-inline void locate(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&& across, Along&& along) {
+inline void locate(const Backprojection<Real>& job, PixelViews<Real>& lanes, Across&& across, Along&& along) {
   switch (job.rays) {
     case Rays::arc:
       return locate_as<Rays::arc>(job, lanes, across, along);
@@ -68,7 +50,7 @@ inline void locate(const Backprojection<Real>& job, Lanes<Real>& lanes, Across&&
 
 // Index and weights of the views [first, first + kLanes) for one pixel.
 template <class Real>
-inline void locate_views(const Backprojection<Real>& job, Real x, Real y, std::size_t first, Lanes<Real>& lanes) {
+inline void locate_views(const Backprojection<Real>& job, Real x, Real y, std::size_t first, PixelViews<Real>& lanes) {
   const Real *c = job.cosine + first, *s = job.sine + first;
   locate(
       job, lanes, [=](std::size_t l) { return x * s[l] - y * c[l]; }, [=](std::size_t l) { return x * c[l] + y * s[l]; });
@@ -76,7 +58,7 @@ inline void locate_views(const Backprojection<Real>& job, Real x, Real y, std::s
 
 // One slice-material: the views are the vector.
 template <class Real>
-inline void collect_one(const Lanes<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, Real* pixel) {
+inline void collect_one(const PixelViews<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, Real* pixel) {
   Real sum = 0;
   const int step = static_cast<int>(stride), n = static_cast<int>(count);  // 32-bit offsets, as gathers like them
 #pragma omp simd reduction(+ : sum)
@@ -88,7 +70,7 @@ inline void collect_one(const Lanes<Real>& lanes, std::size_t count, const Real*
 }
 
 template <class Real, std::size_t Bytes>
-inline void collect(const Lanes<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, std::size_t block,
+inline void collect(const PixelViews<Real>& lanes, std::size_t count, const Real* rows, std::size_t stride, std::size_t block,
                     Real* pixel) {
   using G = Group<Real, Bytes>;
   for (std::size_t b = 0; b < block; b += Bytes / sizeof(Real)) {
@@ -103,7 +85,7 @@ inline void collect(const Lanes<Real>& lanes, std::size_t count, const Real* row
 }
 
 template <class Real, std::size_t Bytes>
-inline void collect_variance(const Lanes<Real>& lanes, std::size_t count, const Real* v, const Real* c, std::size_t stride,
+inline void collect_variance(const PixelViews<Real>& lanes, std::size_t count, const Real* v, const Real* c, std::size_t stride,
                              std::size_t block, Real* pixel) {
   using G = Group<Real, Bytes>;
   for (std::size_t b = 0; b < block; b += Bytes / sizeof(Real)) {
@@ -121,7 +103,7 @@ inline void collect_variance(const Lanes<Real>& lanes, std::size_t count, const 
 // use(lanes, count, first view, pixel offset) for every pixel of a tile and each group of kLanes views.
 template <class Real, class Use>
 inline void over_pixels(const Backprojection<Real>& job, const Tile& tile, Use&& use) {
-  Lanes<Real> lanes;
+  PixelViews<Real> lanes;
   for (std::size_t y = tile.y_begin; y < tile.y_end; ++y)
     for (std::size_t x = tile.x_begin; x < tile.x_end; ++x)
       for (std::size_t first = 0; first < job.views; first += kLanes) {
@@ -133,7 +115,7 @@ inline void over_pixels(const Backprojection<Real>& job, const Tile& tile, Use&&
 
 template <class Real, std::size_t Bytes>
 void gather_groups(const Backprojection<Real>& job, const Tile& tile, const Real* rows, Real* image) {
-  over_pixels(job, tile, [&](const Lanes<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
+  over_pixels(job, tile, [&](const PixelViews<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
     if constexpr (Bytes == sizeof(Real)) {
       if (count == kLanes) collect_one(lanes, kLanes, rows + row, job.row_stride, image + pixel);
       else collect_one(lanes, count, rows + row, job.row_stride, image + pixel);
@@ -145,13 +127,13 @@ void gather_groups(const Backprojection<Real>& job, const Tile& tile, const Real
 
 template <class Real, std::size_t Bytes>
 void variance_groups(const Backprojection<Real>& job, const Tile& tile, const Real* v, const Real* c, Real* image) {
-  over_pixels(job, tile, [&](const Lanes<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
+  over_pixels(job, tile, [&](const PixelViews<Real>& lanes, std::size_t count, std::size_t row, std::size_t pixel) {
     collect_variance<Real, Bytes>(lanes, count, v + row, c + row, job.row_stride, job.block, image + pixel);
   });
 }
 
 template <class Real, std::size_t Bytes>
-inline void spread(const Lanes<Real>& lanes, std::size_t count, std::size_t block, const Real* pixels, Real* row) {
+inline void spread(const PixelViews<Real>& lanes, std::size_t count, std::size_t block, const Real* pixels, Real* row) {
   using G = Group<Real, Bytes>;
   for (std::size_t l = 0; l < count; ++l) {
     Real* q = row + static_cast<std::size_t>(lanes.index[l]) * block;
@@ -168,7 +150,7 @@ inline void spread(const Lanes<Real>& lanes, std::size_t count, std::size_t bloc
 template <class Real, std::size_t Bytes>
 void scatter_groups(const Backprojection<Real>& job, const Tile& tile, const Real* image, Real* row) {
   const Real c = job.cosine[0], s = job.sine[0];
-  Lanes<Real> lanes;
+  PixelViews<Real> lanes;
   for (std::size_t y = tile.y_begin; y < tile.y_end; ++y)
     for (std::size_t first = tile.x_begin; first < tile.x_end; first += kLanes) {
       const Real* x = job.x + first;
@@ -178,28 +160,6 @@ void scatter_groups(const Backprojection<Real>& job, const Tile& tile, const Rea
       const std::size_t left = tile.x_end - first;
       spread<Real, Bytes>(lanes, left < kLanes ? left : kLanes, job.block, image + (y * job.nx + first) * job.block, row);
     }
-}
-
-template <std::size_t N>
-struct Bytes {
-  static constexpr std::size_t value = N;
-};
-
-// call(Bytes<n>) with the size of group that `block` asks for (fbp::padded_block).
-template <class Real, class Call>
-inline void by_group(std::size_t block, Call&& call) {
-  switch (block * sizeof(Real)) {
-    case sizeof(Real):
-      return call(Bytes<sizeof(Real)>());
-    case 2 * sizeof(Real):
-      return call(Bytes<2 * sizeof(Real)>());
-    case 4 * sizeof(Real):
-      return call(Bytes<4 * sizeof(Real)>());
-    case 8 * sizeof(Real):
-      return call(Bytes<8 * sizeof(Real)>());
-    default:
-      return call(Bytes<64>());
-  }
 }
 
 }  // namespace

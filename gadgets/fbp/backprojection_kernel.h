@@ -8,6 +8,7 @@
 #pragma once
 #include <cstddef>
 
+#include "core/reconstruction/padding.h"
 #include "core/reconstruction/ray_hit.h"
 
 namespace counterflow::fbp {
@@ -38,15 +39,6 @@ struct Tile {
 
 inline constexpr std::size_t kLanes = 32;  // views (or pixels) whose indices and weights are computed together
 inline constexpr std::size_t kTile = 8;    // pixels on a side: few enough that the rows' columns that it sees stay in cache
-
-// Slice-materials as stored: a power of two up to one cache line, then whole cache lines.
-template <class Real>
-constexpr std::size_t padded_block(std::size_t n) {
-  constexpr std::size_t line = 64 / sizeof(Real);
-  std::size_t block = 1;
-  while (block < n && block < line) block *= 2;
-  return n <= line ? block : (n + line - 1) / line * line;
-}
 
 // image += rows.
 template <class Real>
