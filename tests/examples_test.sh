@@ -42,5 +42,13 @@ case $example in
     expect_error_below iodine 0.3
     expect_pictures panel.png gadolinium.png
     ;;
+  04_drift)
+    # evaluate runs before and after: the iodine of the other body is wrong, then less than half as wrong
+    errors=$(echo "$said" | awk '$1 == "iodine" && /mg/ {found = 1} found && /root mean square error/ {print $(NF-1); found = 0}')
+    read -r before after <<<"$(echo "$errors" | xargs)"
+    awk -v b="$before" -v a="$after" 'BEGIN {exit !(a > 0 && b > 1 && a < b / 2)}' ||
+      fail "expected the error of iodine to fall to less than half, got '$before' and '$after' mg/mL"
+    expect_pictures iodine_before.png iodine_after.png mono_before.png mono_after.png learned.loss.png learned.drift.module_shift.png
+    ;;
   *) fail "expected a worked example, got '$example'" ;;
 esac

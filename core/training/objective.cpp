@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/training/optimisers.h"
+#include "core/training/perfect_scan.h"
 
 namespace counterflow {
 namespace {
@@ -101,9 +102,13 @@ void Objective<Real>::begin(Unit& unit, const ReferenceImages<Real>& images) {
     if (reference.empty() || reference == "truth") continue;
     for (const auto& image : images(reference)) unit.run->refer(k, image);
   }
-  if (truth)
-    throw ConfigError(unit.owner->name + ": the chain's losses compare with the truth, which this version cannot show them; " +
-                      "give the loss a reference image");
+  if (truth) {
+    if (!unit.header.truth)
+      throw ConfigError(unit.owner->name + ": the chain's losses compare with the truth, but this archive has none " +
+                        "(truth_materials); give the loss a reference image, or train on a scan that knows its object");
+    const PerfectScan perfect(chain_.headers(unit.header), unit.header.truth);
+    unit.run->refer(unit.open(), [&](std::size_t stage, const Counts<Real>& x) { return perfect.counts(stage, x); });
+  }
 }
 
 // loss, losses..., gradient in u: one flat vector, as it travels between the members of a team.
