@@ -49,9 +49,6 @@ void ImageDifference<Real, Kind>::describe(PropertyVisitor& v) {
 
 template <class Real, class Kind>
 auto ImageDifference<Real, Kind>::begin(const Params&, const ScanHeader& header) const -> State {
-  if (by_halves() && header.grid.nz < 2)
-    refuse_setting<Kind>("form halves needs two slices and more, got " + std::to_string(header.grid.nz) +
-                         "; use more detector rows, or form square for images without noise");
   const bool named = weights_.size() == 1 && (weights_[0] == "noise" || weights_[0] == "equal");
   const bool numbers = !weights_.empty() && std::ranges::all_of(weights_, [](const auto& w) { return positive_number(w) > 0; });
   if (!named && !numbers)
@@ -59,6 +56,7 @@ auto ImageDifference<Real, Kind>::begin(const Params&, const ScanHeader& header)
                          "'");
   if (reference_.empty()) refuse_setting<Kind>("expected the reference truth or the name of an image file, got ''");
   State s;
+  s.slices_of_scan = header.grid.nz;
   s.radius = radius_ > 0 ? radius_ : header.geometry.field_radius();
   restart({}, s);
   return s;
@@ -98,6 +96,9 @@ template <class Real, class Kind>
 void ImageDifference<Real, Kind>::refer(State& s, const In& x) const {
   if (reference_ != "truth" && (!x.channels || x.channels->quantity != Kind::kQuantity)) return;  // other images of a file
   check(x);
+  if (by_halves() && s.slices_of_scan < 2)
+    refuse_setting<Kind>("form halves needs two slices and more, got " + std::to_string(s.slices_of_scan) +
+                         "; use more detector rows, or form square for images without noise");
   s.referred.push_back(x);
 }
 

@@ -66,6 +66,7 @@ class ImageDifference {
     std::vector<double> bar[2];  // [channel,y,x], of each slice of a half where it is compared
   };
   struct State {
+    std::size_t slices_of_scan = 0;
     double radius = 0;  // [mm]
     std::vector<Image<Real>> referred;
     std::shared_ptr<const losses::ReferenceStack<Real>> reference;

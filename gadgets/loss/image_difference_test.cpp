@@ -331,13 +331,23 @@ TEST(MaterialReference, without_a_reference_there_is_no_loss_and_no_gradient) {
 
 // ---- refusals
 
-std::string refused(const Settings& settings, std::size_t slices = 2) {
-  return refusal<ConfigError>([&] { gadget_with<MaterialReference<double>>(settings).begin({}, image_header(slices)); });
+std::string refused(const Settings& settings) {
+  return refusal<ConfigError>([&] { gadget_with<MaterialReference<double>>(settings).begin({}, image_header(2)); });
+}
+
+TEST(MaterialReference, halves_need_two_slices_when_they_are_trained) {
+  const auto h = image_header(1);
+  std::mt19937_64 random(10);
+  const auto xs = reference_of<double>(h, random);
+  const auto of = [&](const Settings& settings, const auto& reference) {
+    return refusal([&] { loss_of(gadget_with<MaterialReference<double>>(settings), h, reference, xs); });
+  };
+  EXPECT_THAT(of({}, xs), HasSubstr("two slices and more, got 1; use more detector rows, or form square"));
+  EXPECT_EQ(of({}, std::vector<Image<double>>{}), "accepted");
+  EXPECT_EQ(of({{"form", "square"}}, xs), "accepted");
 }
 
 TEST(MaterialReference, refuses_settings_that_make_no_sense) {
-  EXPECT_THAT(refused({}, 1), HasSubstr("two slices and more, got 1; use more detector rows, or form square"));
-  EXPECT_EQ(refused({{"form", "square"}}, 1), "accepted");
   for (const char* weights : {"much", "1 -2", "1 0", "noise 1", "1e999", ""})
     EXPECT_THAT(refused({{"weights", weights}}), HasSubstr("expected weights noise, equal or")) << weights;
   EXPECT_THAT(refused({{"reference", ""}}), HasSubstr("expected the reference truth or"));

@@ -133,23 +133,6 @@ std::string number_or_nothing(const std::optional<double>& value) { return value
 
 }  // namespace
 
-std::vector<std::size_t> pixels_of(const Region& region, const std::vector<Region>& all, const ImageGrid& grid) {
-  const auto within = [](const Region& r, double part, double x, double y) {
-    return std::hypot(x - r.x, y - r.y) <= part * r.radius;
-  };
-  std::vector<std::size_t> out;
-  for (std::size_t j = 0; j < grid.ny; ++j)
-    for (std::size_t i = 0; i < grid.nx; ++i) {
-      const double x = grid.x(static_cast<double>(i)), y = grid.y(static_cast<double>(j));
-      if (!within(region, kMeasuredPart, x, y)) continue;
-      const bool in_smaller = std::ranges::any_of(all, [&](const Region& other) {
-        return other.radius < region.radius && within(region, 1, other.x, other.y) && within(other, kLeftOutPart, x, y);
-      });
-      if (!in_smaller) out.push_back(j * grid.nx + i);
-    }
-  return out;
-}
-
 // Two passes, in double: a region's mean can be much larger than its noise.
 Statistics statistics(const Array<float, 4>& value, std::size_t channel, std::span<const std::size_t> pixels) {
   Statistics out;

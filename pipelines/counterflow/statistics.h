@@ -7,16 +7,10 @@
 #include <vector>
 
 #include "core/archive/image_file.h"
+#include "core/message/region_pixels.h"
 #include "core/message/truth.h"
 
 namespace counterflow {
-
-// Part of a region's radius that is measured, so that blurred edges stay out; and part of the radius of smaller regions inside it
-// that is left out.
-constexpr double kMeasuredPart = 0.8, kLeftOutPart = 1.2;
-
-// Indices y nx + x of the pixels whose centres lie in the measured part of a region.
-std::vector<std::size_t> pixels_of(const Region& region, const std::vector<Region>& all, const ImageGrid& grid);
 
 struct Statistics {
   double mean = 0;
