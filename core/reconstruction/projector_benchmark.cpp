@@ -1,143 +1,159 @@
-// Ray samples (single ray x line of voxels that it crosses x slice and channel: two multiply-adds, in a cone four) a second, and
-// whole scans of the case of the published peers: 512 x 512 voxels, 984 views, 888 columns, source-isocenter 541 mm, -detector
-// 949 mm; cones of 256^3 voxels and 256^2 pixels.
+// Ray samples (a line of voxels that a ray crosses, for a slice and channel: two multiply-adds, in a cone four) per second of the
+// projector and its transpose, and whole scans, on one core, beside the multiply-add peak of the same run. The case of the
+// published peers: 512 x 512 voxels, 984 views, 888 columns, source-isocenter 541 mm, -detector 949 mm; cones of 256^3 voxels and
+// 360 views of 256 x 256; 16 views at a time where views are not named. Names:
+//   project[_double]/beam:arc|flat|parallel|cone/slices:16[/rays:3|/views:1]      project_back/beam:arc/slices:16
+//   project_scan/beam:arc/slices:16[/channels:2]      project_back_scan/beam:arc/slices:1       all views
 #include <benchmark/benchmark.h>
 #include <tbb/global_control.h>
 
 #include <numbers>
-#include <random>
+#include <string>
+#include <vector>
 
 #include "core/reconstruction/projector.h"
+#include "core/testing/machine_peak.h"
 
 namespace counterflow {
 namespace {
 
-struct Task {
-  ScanGeometry geometry;
-  ImageGrid grid;
-  std::size_t slices;
+using benchmark::Counter;
+
+struct Case {
+  Beam beam = Beam::fan_arc;
+  std::size_t slices = 16, channels = 1, rays = 1, views = 16;
+
+  std::string name(const std::string& kind) const {
+    const char* const beams[] = {"arc", "flat", "parallel", "cone-arc", "cone"};
+    return kind + "/beam:" + beams[static_cast<std::size_t>(beam)] + "/slices:" + std::to_string(slices);
+  }
+  bool cone() const { return beam == Beam::cone_flat; }
+  ScanGeometry geometry() const {
+    ScanGeometry g;
+    g.beam = beam;
+    g.columns = cone() ? 256 : 888, g.rows = slices;
+    g.views = g.views_per_rotation = cone() ? 360 : 984;
+    g.angle_step = 2 * std::numbers::pi / static_cast<double>(g.views);
+    g.column_pitch = (cone() ? 250. : 500.) / static_cast<double>(g.columns), g.row_pitch = cone() ? g.column_pitch : 1;
+    if (beam == Beam::parallel) return g;
+    g.source_to_isocenter = 541, g.source_to_detector = 949;
+    g.column_pitch *= 949. / 541, g.row_pitch *= 949. / 541;
+    return g;
+  }
+  ImageGrid grid() const {
+    ImageGrid grid;
+    grid.nx = grid.ny = cone() ? 256 : 512;
+    grid.nz = slices;
+    grid.voxel_x = grid.voxel_y = grid.voxel_z = 0.7;
+    return grid;
+  }
+  // Of a view, the mean over the turn.
+  double samples() const {
+    const projection::ViewPlanner planner(geometry(), grid());
+    double lines = 0;
+    constexpr std::size_t kViews = 64;
+    for (std::size_t v = 0; v < kViews; ++v)
+      for (const auto& bundle : planner.bundles(some_views(kViews)[v]))
+        for (const auto& ray : bundle.crossings) lines += ray.end - ray.begin;
+    return lines / kViews * static_cast<double>(channels * slices * rays);
+  }
+  std::vector<View> some_views(std::size_t n) const {
+    std::vector<View> all(n);
+    for (std::size_t v = 0; v < n; ++v) all[v].angle = 2 * std::numbers::pi * static_cast<double>(v) / static_cast<double>(n);
+    return all;
+  }
 };
 
-Task peers_case(Beam beam, std::size_t slices) {
-  Task t;
-  ScanGeometry& g = t.geometry;
-  g.beam = beam;
-  g.columns = 888, g.views = g.views_per_rotation = 984;
-  g.rows = t.slices = slices;
-  g.angle_step = 2 * std::numbers::pi / 984;
-  g.column_pitch = 500. / 888, g.row_pitch = 1;
-  t.grid.nx = t.grid.ny = 512;
-  t.grid.voxel_x = t.grid.voxel_y = 0.7;
-  if (beam == Beam::parallel) return t;
-  g.source_to_isocenter = 541, g.source_to_detector = 949;
-  g.column_pitch *= 949. / 541;
-  if (!g.is_cone()) return t;
-  g.columns = g.rows = 256, g.views = g.views_per_rotation = 360;
-  g.column_pitch = g.row_pitch = 250. / 256 * 949 / 541;
-  t.slices = 256;
-  t.grid.nx = t.grid.ny = t.grid.nz = 256;
-  t.grid.voxel_x = t.grid.voxel_y = t.grid.voxel_z = 0.7;
-  return t;
-}
-
-View view_at(double angle) {
-  View view;
-  view.angle = angle;
-  return view;
-}
-
-// Of a view, the mean over the turn.
-double samples(const Task& t, std::size_t channels, std::size_t rays) {
-  ScanGeometry g = t.geometry;
-  g.columns *= rays, g.column_pitch /= static_cast<double>(rays);
-  const projection::ViewPlanner planner(g, t.grid);
-  double lines = 0;
-  for (std::size_t v = 0; v < 64; ++v)
-    for (const auto& bundle : planner.bundles(view_at(0.1 * static_cast<double>(v))))
-      for (const auto& ray : bundle.crossings) lines += ray.end - ray.begin;
-  return lines / 64 * static_cast<double>(channels * (g.is_cone() ? g.rows : t.slices));
-}
-
-void count(benchmark::State& state, double each) {
-  state.counters["samples/s"] = benchmark::Counter(each * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+void count_samples(benchmark::State& state, const Case& c, double views) {
+  const double done = c.samples() * views * static_cast<double>(state.iterations());
+  state.counters["samples_per_second"] = Counter(done, Counter::kIsRate);
+  state.counters["of_peak"] = Counter((c.cone() ? 4 : 2) * done / testing::multiply_add_peak(), Counter::kIsRate);
 }
 
 template <class Real>
-Array<Real, 4> smooth_values(const Task& t, std::size_t channels) {
-  Array<Real, 4> values({channels, t.slices, t.grid.ny, t.grid.nx});
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<Real>(i % 17) / 17;
-  return values;
-}
-
-// On one thread, every view at another angle: one view at a time, and many.
-template <class Real>
-void Project(benchmark::State& state) {
-  const Task t = peers_case(static_cast<Beam>(state.range(0)), static_cast<std::size_t>(state.range(1)));
-  const auto rays = static_cast<std::size_t>(state.range(2));
-  const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
-  const Projector<Real> projector(t.geometry, t.grid, {rays, 1});
-  const auto volume = projector.volume(smooth_values<Real>(t, 1));
-  double angle = 0;
-  const auto together = static_cast<std::size_t>(state.range(3));
-  for (auto _ : state) {
-    std::vector<View> views;
-    for (std::size_t v = 0; v < together; ++v) views.push_back(view_at(angle += 0.618));
-    if (together == 1) benchmark::DoNotOptimize(projector.project(volume, views[0]));
-    else benchmark::DoNotOptimize(projector.project(volume, views));
+struct Fixture {
+  tbb::global_control one{tbb::global_control::max_allowed_parallelism, 1};
+  Projector<Real> projector;
+  std::vector<View> views;
+  Array<Real, 4> values;
+  Fixture(const Case& c, std::size_t n)
+      : projector(c.geometry(), c.grid(), {c.rays, 1}),
+        views(c.some_views(n)),
+        values({c.channels, c.slices, c.grid().ny, c.grid().nx}) {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<Real>(i % 17) / 17;
   }
-  count(state, samples(t, 1, rays) * static_cast<double>(together));
-}
-BENCHMARK(Project<float>)
-    ->ArgNames({"beam", "slices", "rays", "views"})
-    ->ArgsProduct({{0, 2}, {1, 2, 4, 16, 32}, {1}, {1}})
-    ->ArgsProduct({{0}, {1, 16, 32}, {1, 3}, {16}})
-    ->ArgsProduct({{3, 4}, {1}, {1}, {1, 16}});
-BENCHMARK(Project<double>)->ArgNames({"beam", "slices", "rays", "views"})->ArgsProduct({{0}, {1, 16}, {1}, {16}});
+  std::vector<Array<Real, 3>> bars(const Case& c) const {
+    return std::vector<Array<Real, 3>>(views.size(), Array<Real, 3>({c.channels, c.slices, c.geometry().columns}, Real(1)));
+  }
+};
 
 template <class Real>
-void Transpose(benchmark::State& state) {
-  const Task t = peers_case(static_cast<Beam>(state.range(0)), static_cast<std::size_t>(state.range(1)));
-  const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
-  const Projector<Real> projector(t.geometry, t.grid);
-  auto bar = projector.zero_volume(1, t.slices);
-  constexpr std::size_t kViews = 16;
-  const std::vector<Array<Real, 3>> views_bar(kViews, Array<Real, 3>({1, t.geometry.rows, t.geometry.columns}, Real(1)));
-  double angle = 0;
-  for (auto _ : state) {
-    std::vector<View> views;
-    for (std::size_t v = 0; v < kViews; ++v) views.push_back(view_at(angle += 0.618));
-    projector.transpose(views_bar, views, bar);
-  }
-  count(state, kViews * samples(t, 1, 1));
+void project(benchmark::State& state, const Case& c) {
+  const Fixture<Real> f(c, c.views);
+  const auto volume = f.projector.volume(f.values);
+  for (auto _ : state)
+    if (c.views == 1) benchmark::DoNotOptimize(f.projector.project(volume, f.views[0]));
+    else benchmark::DoNotOptimize(f.projector.project(volume, f.views));
+  count_samples(state, c, static_cast<double>(c.views));
 }
-BENCHMARK(Transpose<float>)->ArgNames({"beam", "slices"})->ArgsProduct({{0, 2}, {1, 2, 4, 16, 32}});
-BENCHMARK(Transpose<float>)->ArgNames({"beam", "slices"})->Args({3, 1})->Args({4, 1});
 
-// volume() and all views, the views in parallel; seconds a scan.
-void WholeScan(benchmark::State& state) {
-  const Task t = peers_case(static_cast<Beam>(state.range(0)), static_cast<std::size_t>(state.range(1)));
-  const auto channels = static_cast<std::size_t>(state.range(2));
-  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(state.range(3)));
-  const Projector<float> projector(t.geometry, t.grid);
-  const auto values = smooth_values<float>(t, channels);
-  for (auto _ : state) {
-    const auto volume = projector.volume(values);
-    std::vector<View> views;
-    for (std::size_t v = 0; v < t.geometry.views; ++v) views.push_back(view_at(static_cast<double>(v) * t.geometry.angle_step));
-    benchmark::DoNotOptimize(projector.project(volume, views));
-  }
-  count(state, samples(t, channels, 1) * static_cast<double>(t.geometry.views));
+void project_back(benchmark::State& state, const Case& c) {
+  const Fixture<float> f(c, c.views);
+  const auto bars = f.bars(c);
+  auto bar = f.projector.zero_volume(c.channels, c.slices);
+  for (auto _ : state) f.projector.transpose(bars, f.views, bar);
+  count_samples(state, c, static_cast<double>(c.views));
 }
-BENCHMARK(WholeScan)
-    ->ArgNames({"beam", "slices", "channels", "threads"})
-    ->ArgsProduct({{0, 1, 2}, {1}, {1}, {1, 2}})
-    ->Args({0, 16, 2, 1})
-    ->Args({0, 16, 2, 2})
-    ->Args({4, 1, 1, 1})
-    ->Args({4, 1, 1, 2})
-    ->Unit(benchmark::kSecond)
-    ->MeasureProcessCPUTime()
-    ->UseRealTime();
+
+// From the volume to all views, and back.
+void project_scan(benchmark::State& state, const Case& c) {
+  const Fixture<float> f(c, c.geometry().views);
+  for (auto _ : state) benchmark::DoNotOptimize(f.projector.project(f.projector.volume(f.values), f.views));
+  count_samples(state, c, static_cast<double>(f.views.size()));
+}
+
+void project_back_scan(benchmark::State& state, const Case& c) {
+  const Fixture<float> f(c, c.geometry().views);
+  const auto bars = f.bars(c);
+  for (auto _ : state) {
+    auto bar = f.projector.zero_volume(c.channels, c.slices);
+    f.projector.transpose(bars, f.views, bar);
+    benchmark::DoNotOptimize(f.projector.values(bar));
+  }
+  count_samples(state, c, static_cast<double>(f.views.size()));
+}
+
+template <class Body>
+auto* add(const std::string& name, Body body, const Case& c) {
+  return benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { body(state, c); });
+}
+
+const bool registered = [] {
+  for (Beam beam : {Beam::fan_arc, Beam::parallel})
+    for (std::size_t slices : {1, 2, 4, 16, 32}) {
+      const Case c{.beam = beam, .slices = slices};
+      add(c.name("project"), project<float>, c);
+      if (beam == Beam::fan_arc) add(c.name("project_back"), project_back, c);
+    }
+  const Case cone{.beam = Beam::cone_flat, .slices = 256};
+  add(cone.name("project"), project<float>, cone);
+  add(cone.name("project_back"), project_back, cone);
+  for (std::size_t slices : {1, 32}) {
+    const Case rays{.slices = slices, .rays = 3}, one{.slices = slices, .views = 1}, c{.slices = slices};
+    add(rays.name("project") + "/rays:3", project<float>, rays);
+    add(one.name("project") + "/views:1", project<float>, one);
+    add(c.name("project_double"), project<double>, c);
+  }
+  for (const Case& c : {Case{.slices = 1}, Case{.beam = Beam::fan_flat, .slices = 1}, Case{.beam = Beam::parallel, .slices = 1},
+                        Case{.slices = 16}, cone}) {
+    add(c.name("project_scan"), project_scan, c)->Unit(benchmark::kMillisecond);
+    add(c.name("project_back_scan"), project_back_scan, c)->Unit(benchmark::kMillisecond);
+  }
+  const Case two{.slices = 16, .channels = 2};
+  add(two.name("project_scan") + "/channels:2", project_scan, two)->Unit(benchmark::kMillisecond);
+  add(two.name("project_back_scan") + "/channels:2", project_back_scan, two)->Unit(benchmark::kMillisecond);
+  return true;
+}();
 
 }  // namespace
 }  // namespace counterflow
