@@ -140,6 +140,48 @@ GradientError map_adjoint_error(const G& gadget, const ScanHeader& header, typen
   return map_adjoint_error(gadget, header, std::move(p), std::move(x), seed, [](auto&) {});
 }
 
+// A gadget whose cotangents of the input are 0.01 % too large: a test of an adjoint that does not see it is worth nothing.
+template <class G>
+struct TooLarge : G {
+  explicit TooLarge(const G& right) : G(right) {}
+  typename G::In adjoint(const typename G::Params& p, const typename G::State& state, const typename G::In& x,
+                         const typename G::Out& y, const typename G::Out& y_bar, typename G::Params& p_bar) const {
+    typename G::In x_bar = G::adjoint(p, state, x, y, y_bar, p_bar);
+    for (auto& [name, block] : detail::blocks(x_bar))
+      for (double& v : *block) v *= 1 + 1e-4;
+    return x_bar;
+  }
+};
+
+// Over 20 seeds.
+struct AdjointErrors {
+  GradientError right;                         // the largest of the gadget
+  double wrong_least = 1e300, wrong_most = 0;  // of a mutant
+  void add(const GradientError& of_gadget, double of_mutant) {
+    if (!(of_gadget.value <= right.value)) right = of_gadget;
+    wrong_least = std::min(wrong_least, of_mutant);
+    wrong_most = std::max(wrong_most, of_mutant);
+  }
+};
+
+// Of a Map without parameters and its mutant TooLarge at the inputs x(random).
+template <class G, class X, class Prepare>
+AdjointErrors map_adjoint_errors(const G& gadget, const ScanHeader& header, X&& x, Prepare&& prepare, DifferenceStep step = {}) {
+  AdjointErrors errors;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    std::mt19937_64 random(seed);
+    const typename G::In input = x(random);
+    errors.add(map_adjoint_error(gadget, header, None(), input, seed, prepare, step),
+               map_adjoint_error(TooLarge<G>(gadget), header, None(), input, seed, prepare, step).value);
+  }
+  return errors;
+}
+template <class G, class X>
+AdjointErrors map_adjoint_errors(const G& gadget, const ScanHeader& header, X&& x, DifferenceStep step = {}) {
+  return map_adjoint_errors(
+      gadget, header, x, [](auto&) {}, step);
+}
+
 // Worst error of a Fold's adjoint: phi(x_1 .. x_n, p) = sum of <w, y> over all that end() emits, each input moved alone.
 template <class G>
 GradientError fold_adjoint_error(const G& gadget, const ScanHeader& header, typename G::Params p, std::vector<typename G::In> xs,

@@ -44,7 +44,7 @@ TEST(FilteredBackprojectionAdjoint, is_the_transpose_for_one_slice_of_one_materi
 TEST(FilteredBackprojectionAdjoint, agrees_with_differences_and_a_mutant_does_not) {
   const auto errors = testing::adjoint_errors<FilteredBackprojection<double>>(small_scan(Beam::fan_arc, 6.283185307179586, 9), 3);
   EXPECT_LT(errors.right.value, 1e-8) << errors.right.block;
-  EXPECT_GT(errors.wrong, 1e-6);
+  EXPECT_GT(errors.wrong_least, 1e-6);
 }
 
 TEST(FilteredBackprojectionAdjoint, images_without_a_cotangent_count_as_zero) {

@@ -49,7 +49,7 @@ TEST(FeldkampAdjoint, is_the_transpose_for_tall_detectors_and_volumes) {  // sev
 TEST(FeldkampAdjoint, agrees_with_differences_and_a_mutant_does_not) {
   const auto errors = testing::adjoint_errors<FeldkampReconstruction<double>>(small_scan(Beam::cone_arc, kTurn, 7), 2);
   EXPECT_LT(errors.right.value, 1e-8) << errors.right.block;
-  EXPECT_GT(errors.wrong, 1e-6);
+  EXPECT_GT(errors.wrong_least, 1e-6);
 }
 
 TEST(FeldkampAdjoint, images_without_a_cotangent_count_as_zero) {
