@@ -13,7 +13,7 @@
 namespace counterflow {
 namespace {
 
-constexpr double kNodeStep = 0.5;     // [keV] of the tables in the threshold
+constexpr double kNodeStep = CountsModel::kNodeStep;
 constexpr double kFineStep = 0.25;    // [keV] largest step of the quadrature inside a cell
 constexpr double kNegligible = 1e-7;  // share of a threshold's counts that cells below the first may hold
 

@@ -62,6 +62,13 @@ class CountsModel {
   // T by cubic Hermite pieces). Throws DataError beyond +-largest_shift() or where the spectra came from a file.
   BinWeights shifted(std::span<const double> shift) const;
 
+  // [energy] S(E; T_k + shift) and -dS/dT (may be empty), as shifted() has them: cubic in the shift between nodes kNodeStep keV
+  // apart. k may be an upper end's, which does not move.
+  void counted_above(std::size_t threshold, double shift, std::span<double> value, std::span<double> edge) const;
+  static constexpr double kNodeStep = 0.5;
+  // Throws DataError for shifts that shifted() does not take.
+  void check_shift(std::span<const double> shift) const;
+
   // Of the system; empty where it has none.
   const std::optional<Bowtie>& bowtie() const { return bowtie_; }
   const Array<double, 2>& bowtie_attenuation() const { return bowtie_attenuation_; }  // [bowtie's material, energy] cm^2/g
@@ -75,8 +82,6 @@ class CountsModel {
  private:
   static constexpr double kLargestShift = 8;
   void tabulate(const SpectralSystem& system, double energy_step);
-  void check_shift(std::span<const double> shift) const;
-  void counted_above(std::size_t threshold, double shift, std::span<double> value, std::span<double> edge) const;
 
   std::vector<double> energies_;
   Array<double, 2> attenuation_;
