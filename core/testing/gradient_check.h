@@ -220,15 +220,17 @@ GradientError fold_adjoint_error(const G& gadget, const ScanHeader& header, type
 }
 
 // Worst error of a loss's adjoint: phi(x_1 .. x_n) = loss after all were consumed, each input moved alone. `prepare(state)` runs
-// after begin() on each evaluation: for refer().
+// once after begin(): for refer(). Each evaluation is a run of its own, restarted.
 template <class G, class Prepare>
 GradientError sink_adjoint_error(const G& gadget, const ScanHeader& header, std::vector<typename G::In> xs, unsigned seed,
                                  Prepare&& prepare, DifferenceStep step = {}) {
   std::mt19937_64 random(seed);
   const typename G::Params p = gadget.initial(header);
+  auto begun = gadget.begin(p, header);
+  prepare(begun);
   const auto consumed = [&] {
-    auto state = gadget.begin(p, header);
-    prepare(state);
+    auto state = begun;
+    if constexpr (HasRestart<G>) gadget.restart(p, state);
     for (const auto& x : xs) gadget.consume(state, x);
     return state;
   };
