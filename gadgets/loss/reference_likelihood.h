@@ -32,7 +32,8 @@ class ReferenceLikelihood {
 
 A are the line integrals of the scan's truth, T the thresholds that the view says (threshold_shift). Each threshold of each module is
 seen, which images do not do; but it takes an object that is known exactly, in materials and in place. Attach it behind the gadget
-that writes the shifts or the background, before the decomposition. Rays at edges and in deep shadow are left out.
+that writes the shifts or the background, before the decomposition. Rays at edges and in deep shadow are left out. Ready chain:
+xml/chains/drift_likelihood.xml.
 
   <loss after="drift"><dll>counterflow_loss</dll><classname>ReferenceLikelihood</classname>
     <property name="steepest" value="0.1"/></loss>
