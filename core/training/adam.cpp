@@ -67,7 +67,7 @@ std::vector<double> Adam::minimise(Problem& problem, std::vector<double> u, cons
   std::string remark;
   std::vector<double> before = at_.u;
   while (at_.step < static_cast<std::size_t>(iterations_)) {
-    const Evaluation e = problem.evaluate(at_.u, batch(at_.step, problem.units()));
+    const LossEvaluation e = problem.evaluate(at_.u, batch(at_.step, problem.units()));
     if (at_.evaluations++ == 0) at_.start = e.loss;
     if (exploded(e, at_.start)) {
       if (at_.evaluations == 1 || at_.halvings < kHopeless)

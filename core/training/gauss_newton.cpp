@@ -50,7 +50,7 @@ std::vector<double> GaussNewton::step(Problem& problem, const std::vector<double
 std::vector<double> GaussNewton::minimise(Problem& problem, std::vector<double> u, const OnStep& on_step) {
   constexpr int kRefusals = 12;
   double damping = damping_;
-  Evaluation at = journal_.evaluate(problem, u);
+  LossEvaluation at = journal_.evaluate(problem, u);
   if (exploded(at, at.loss))
     throw DataError("training: the loss before the first step is " + number_text(at.loss) +
                     ", expected a number; look at the losses and at the scans (counterflow evaluate)");
@@ -63,7 +63,7 @@ std::vector<double> GaussNewton::minimise(Problem& problem, std::vector<double> 
     const std::vector<double> d = this->step(problem, u, at.gradient, damping);
     std::vector<double> next = u;
     for (std::size_t i = 0; i < u.size(); ++i) next[i] += d[i];
-    Evaluation there = journal_.evaluate(problem, next);
+    LossEvaluation there = journal_.evaluate(problem, next);
     ++step.evaluations;
     if (exploded(there, at.loss) || there.loss > at.loss) {
       damping = std::max(8 * damping, 1e-9 * std::abs(at.loss));

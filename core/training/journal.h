@@ -13,8 +13,8 @@ class Journal {
   std::vector<double> state() const { return {record_.begin(), record_.begin() + static_cast<std::ptrdiff_t>(at_)}; }
   void resume(std::vector<double> record) { record_ = std::move(record), at_ = 0; }
 
-  Evaluation evaluate(Problem& problem, std::span<const double> u) {
-    Evaluation e;
+  LossEvaluation evaluate(Problem& problem, std::span<const double> u) {
+    LossEvaluation e;
     if (at_ == record_.size()) {
       e = problem.evaluate(u, {});
       append({e.loss, e.prior, static_cast<double>(e.losses.size())});

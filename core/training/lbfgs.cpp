@@ -32,7 +32,7 @@ struct Lbfgs::Search {
   Journal& journal;
   const OnStep& on_step;
   Step step;
-  Evaluation last;  // of the last place asked for
+  LossEvaluation last;  // of the last place asked for
   double start = 0;
   std::vector<double> best;
   double decrease = 0;

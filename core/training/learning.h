@@ -31,7 +31,7 @@ class Checkpoints {
 struct LearningSettings {
   std::string chain;                         // as print_chain() writes it
   std::vector<std::string> archives;         // names
-  std::vector<std::string> loss_names;       // of Evaluation::losses
+  std::vector<std::string> loss_names;       // of LossEvaluation::losses
   const Checkpoints* checkpoints = nullptr;  // none: nothing is written on the way
   bool resume = false;                       // from the newest checkpoint, to the same bits
 };

@@ -126,7 +126,7 @@ std::vector<double> Objective<Real>::evaluate_unit(Unit& unit, const ChainParame
 }
 
 template <class Real>
-Evaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units) {
+LossEvaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units) {
   return evaluate(u, units, [](const Unit& unit) { return unit.open(); });
 }
 
@@ -144,8 +144,8 @@ std::vector<std::vector<double>> Objective<Real>::gradient_noise(std::span<const
 }
 
 template <class Real>
-Evaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units,
-                                     const std::function<Source<Real>(const Unit&)>& open) {
+LossEvaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units,
+                                         const std::function<Source<Real>(const Unit&)>& open) {
   std::vector<std::size_t> all(units_.size());
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
   if (units.empty()) units = all;
@@ -158,7 +158,7 @@ Evaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const 
     }
   team_.share(of_units);
 
-  Evaluation e;
+  LossEvaluation e;
   e.losses.resize(loss_stages_.size());
   e.gradient.resize(size());
   const double share = 1 / static_cast<double>(units.size());

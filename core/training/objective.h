@@ -55,13 +55,13 @@ class Objective final : public Problem {
 
   std::size_t size() const override { return space_.size(); }
   std::size_t units() const override;
-  Evaluation evaluate(std::span<const double> u, std::span<const std::size_t> units) override;
+  LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t> units) override;
   std::vector<double> curvature(std::span<const double> u, std::span<const double> v) override;
   // The gradient's changes when the counts of all scans are drawn anew (Poisson, about the counts themselves) so many times: as
   // large as the noise of the gradient itself.
   std::vector<std::vector<double>> gradient_noise(std::span<const double> u, std::size_t draws, std::uint64_t seed);
 
-  // Names of the chain's losses, in the order of Evaluation::losses.
+  // Names of the chain's losses, in the order of LossEvaluation::losses.
   const std::vector<std::string>& loss_names() const { return loss_names_; }
   // Whether messages are kept between forward and backward, and what that takes [bytes, the largest unit].
   Tape tape() const { return tape_; }
@@ -72,8 +72,8 @@ class Objective final : public Problem {
   void begin(Unit& unit, const ReferenceImages<Real>& images);
   std::vector<double> evaluate_unit(Unit& unit, const ChainParameters& parameters, std::span<const double> u,
                                     const std::function<Source<Real>()>& open);
-  Evaluation evaluate(std::span<const double> u, std::span<const std::size_t> units,
-                      const std::function<Source<Real>(const Unit&)>& open);
+  LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t> units,
+                          const std::function<Source<Real>(const Unit&)>& open);
   std::vector<double> curvature_of_unit(Unit& unit, std::span<const double> u, std::span<const double> v);
 
   const Chain<Real>& chain_;

@@ -38,7 +38,7 @@ TEST(Objective, gradient_agrees_with_differences) {
     Made<double> m(2, 2, {.memory = 1 << 30, .rows_per_block = block});
     EXPECT_EQ(m.objective.units(), block == 0 ? 2U : 4U);
     const auto u = somewhere(m.space.size());
-    const Evaluation at = m.objective.evaluate(u, {});
+    const LossEvaluation at = m.objective.evaluate(u, {});
     ASSERT_EQ(at.losses.size(), 2U);
     EXPECT_NEAR(at.loss, at.losses[0] + 0.5 * at.losses[1] + at.prior, 1e-12 * at.loss);
     for (std::size_t i = 0; i < u.size(); ++i) {
@@ -60,7 +60,7 @@ TEST(Objective, has_the_same_bits_for_any_threads_and_for_keep_and_recompute) {
     EXPECT_EQ(m.objective.tape(), memory == 0 ? Tape::recompute : Tape::keep);
     const auto u = somewhere(m.space.size());
     m.objective.evaluate(u, {});
-    Evaluation e = m.objective.evaluate(u, {});  // again: nothing is left of the first
+    LossEvaluation e = m.objective.evaluate(u, {});  // again: nothing is left of the first
     e.gradient.push_back(e.loss);
     return e.gradient;
   };
@@ -96,9 +96,9 @@ TEST(Objective, shared_by_a_team_is_that_of_one) {
   };
   Made<double> one(3, 1, {});
   const auto u = somewhere(one.space.size());
-  const Evaluation alone = one.objective.evaluate(u, {});
+  const LossEvaluation alone = one.objective.evaluate(u, {});
   std::vector<std::vector<double>> board;
-  Evaluation last;
+  LossEvaluation last;
   for (std::size_t k : {0, 1}) {
     const auto chain = chain_of<double>(kTrained);
     Workers workers(1);

@@ -28,7 +28,7 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 }
 double norm(const std::vector<double>& v) { return std::sqrt(dot(v, v)); }
 
-bool exploded(const Evaluation& e, double start) {
+bool exploded(const LossEvaluation& e, double start) {
   constexpr double kTimes = 100;
   return !std::isfinite(e.loss) || !std::isfinite(norm(e.gradient)) ||
          std::abs(e.loss) > kTimes * std::max(std::abs(start), 1e-12);

@@ -11,7 +11,7 @@
 
 namespace counterflow {
 
-struct Evaluation {
+struct LossEvaluation {
   double loss = 0;  // of all, the prior included
   double prior = 0;
   std::vector<double> losses;  // of each loss of the chain, mean over the units, without weights
@@ -24,7 +24,7 @@ class Problem {
   virtual std::size_t size() const = 0;
   virtual std::size_t units() const = 0;
   // Loss and gradient over some units; empty = all.
-  virtual Evaluation evaluate(std::span<const double> u, std::span<const std::size_t> units) = 0;
+  virtual LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t> units) = 0;
   // Gauss-Newton's matrix times v: J^T (d2 loss / d messages^2) J v, and the prior's.
   virtual std::vector<double> curvature(std::span<const double> u, std::span<const double> v) = 0;
 };
@@ -35,7 +35,7 @@ struct Step {
   std::size_t evaluations = 0;  // so far
   double gradient_norm = 0;
   double length = 0;  // of the step in u
-  Evaluation at;
+  LossEvaluation at;
   std::vector<double> u;
   std::string remark;  // "refused ..., halved"; "" = nothing to tell
 };

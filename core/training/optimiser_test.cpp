@@ -19,9 +19,9 @@ class Valley final : public Problem {
 
   std::size_t size() const override { return n_; }
   std::size_t units() const override { return 4; }
-  Evaluation evaluate(std::span<const double> u, std::span<const std::size_t>) override {
+  LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t>) override {
     ++evaluations;
-    Evaluation e;
+    LossEvaluation e;
     e.gradient.resize(n_);
     for (std::size_t i = 0; i < n_; ++i) {
       const double r = u[i] - static_cast<double>(i + 1), k = stiffness(i);
@@ -128,7 +128,9 @@ TEST(Optimiser, an_error_of_the_problem_comes_through) {
   struct Broken final : Problem {
     std::size_t size() const override { return 2; }
     std::size_t units() const override { return 1; }
-    Evaluation evaluate(std::span<const double>, std::span<const std::size_t>) override { throw GadgetError("view 7 is bad"); }
+    LossEvaluation evaluate(std::span<const double>, std::span<const std::size_t>) override {
+      throw GadgetError("view 7 is bad");
+    }
     std::vector<double> curvature(std::span<const double>, std::span<const double>) override { return {}; }
   } broken;
   for (const Method& m : kMethods) EXPECT_THROW(solved(*made(m.name, m.settings), broken), GadgetError) << m.name;
@@ -139,7 +141,7 @@ TEST(Optimiser, adam_takes_every_unit_equally_often) {
     std::vector<int> seen = std::vector<int>(5);
     std::size_t size() const override { return 1; }
     std::size_t units() const override { return seen.size(); }
-    Evaluation evaluate(std::span<const double>, std::span<const std::size_t> units) override {
+    LossEvaluation evaluate(std::span<const double>, std::span<const std::size_t> units) override {
       for (std::size_t k : units) ++seen[k];
       return {.loss = 1, .prior = 0, .losses = {}, .gradient = {0.1}};
     }

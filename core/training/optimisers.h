@@ -58,7 +58,7 @@ class Adam final : public Optimiser {
   };
   double rate(std::size_t step) const;
   std::vector<std::size_t> batch(std::size_t step, std::size_t units) const;
-  bool refused(const Evaluation& e) const;
+  bool refused(const LossEvaluation& e) const;
 
   Moments at_;
   std::int64_t iterations_ = 200, batch_ = 0, seed_ = 1;
@@ -68,7 +68,7 @@ class Adam final : public Optimiser {
 
 // Whether a step came to where nothing can be learned: a loss or gradient that is no number, or a loss a hundred times the
 // start's.
-bool exploded(const Evaluation& e, double start);
+bool exploded(const LossEvaluation& e, double start);
 double norm(const std::vector<double>& v);
 double dot(const std::vector<double>& a, const std::vector<double>& b);
 
