@@ -106,6 +106,10 @@ LearnedBlock read_block(const hdf5::Handle& file, const std::string& group, cons
   return b;
 }
 
+bool is_ours(const hdf5::Handle& file, const std::string& where) {
+  return hdf5::exists(file, "/training/schema") && read_text(file, "/training/schema", where) == kSchema;
+}
+
 void write_table(const hdf5::Handle& file, const std::string& path, const std::vector<double>& values, std::size_t columns) {
   if (!values.empty()) hdf5::write_all(file, path, {values.size() / columns, columns}, values.data());
 }
@@ -143,11 +147,16 @@ void write_parameters(const std::filesystem::path& file, const LearnedParameters
   pending.finish();
 }
 
+bool holds_parameters(const std::filesystem::path& file) {
+  const hdf5::Quiet quiet;
+  return is_ours(hdf5::open_to_read(file), file.string());
+}
+
 LearnedParameters read_parameters(const std::filesystem::path& file) {
   const hdf5::Quiet quiet;
   const std::string where = file.string();
   const hdf5::Handle in = hdf5::open_to_read(file);
-  if (!hdf5::exists(in, "/training/schema") || read_text(in, "/training/schema", where) != kSchema)
+  if (!is_ours(in, where))
     throw ArchiveError(where + ": expected learned parameters (" + kSchema +
                        ", made by counterflow train), got another HDF5 file");
   LearnedParameters p;

@@ -32,6 +32,8 @@ std::string parameters_hash(const LearnedParameters& parameters);
 
 // Appears whole under its name or not at all.
 void write_parameters(const std::filesystem::path& file, const LearnedParameters& parameters);
+// Whether a file is one. Throws ArchiveError for what is no HDF5 file.
+bool holds_parameters(const std::filesystem::path& file);
 // Throws ArchiveError for what is no such file, or damaged.
 LearnedParameters read_parameters(const std::filesystem::path& file);
 

@@ -178,9 +178,13 @@ void circle_option(CLI::App* sub, const std::string& name, std::optional<std::ar
 void add_evaluate(Command& c) {
   const auto o = std::make_shared<EvaluateOptions>();
   auto* sub = add_verb(c, "evaluate", "Compare images with the truth of their scan; measure resolution and noise", o, evaluate);
-  path_option(sub, "IMAGES", o->images, "Images")->required();
+  path_option(sub, "IMAGES", o->images, "Images; or learned parameters, whose shifts are compared with injected ones")
+      ->required();
   path_option(sub, "SCAN", o->scan, "Scan archive with the truth")->required();
   optional_option(sub, "-o,--output", o->table, "Table to write, CSV");
+  optional_option(sub, "--against", o->against, "Other images of the same scan: how the first differ from them");
+  optional_option(sub, "--modes", o->modes, "Of learned parameters: errors along these modes (train --observability)");
+  optional_option(sub, "--write-injected", o->write_injected, "Of learned parameters: those that were injected, for run");
   optional_option(sub, "--plots", o->plots, "Folder for the curves of resolution (MTF) and noise (NPS), PNG and CSV");
   circle_option(sub, "--wire", o->wire, "X,Y,D", "Measure the MTF at this wire [mm] (D = diameter, 0: no correction)");
   circle_option(sub, "--edge", o->edge, "X,Y,R", "Measure the MTF at this round edge [mm]");

@@ -95,14 +95,6 @@ Evaluation evaluate_channel(const ImageSeries& series, std::size_t channel, cons
   return out;
 }
 
-ImageSeries made_monoenergetic(const ImageSeries& materials) {
-  Image<float> image;
-  image.value = materials.value;
-  image.channels = std::make_shared<const Channels>(materials.channels);
-  image = mixed(Monoenergetic{{kMadeEnergy}, "HU"}.mix(materials.channels.names), image);
-  return {kMonoenergeticSeries + static_cast<int>(kMadeEnergy), *image.channels, materials.grid, std::move(image.value), {}};
-}
-
 int places_of(const std::string& unit) { return unit == "HU" ? 1 : unit == "mg/mL" ? 3 : 4; }
 
 // Zero where it would be written "-0.0".
@@ -160,6 +152,14 @@ DisplayUnit display_unit(const Channels& channels, const std::string& channel) {
   } catch (const ConfigError&) {  // a name that is not of a material keeps the file's unit
   }
   return {channels.unit, 1};
+}
+
+ImageSeries made_monoenergetic(const ImageSeries& materials) {
+  Image<float> image;
+  image.value = materials.value;
+  image.channels = std::make_shared<const Channels>(materials.channels);
+  image = mixed(Monoenergetic{{kMadeEnergy}, "HU"}.mix(materials.channels.names), image);
+  return {kMonoenergeticSeries + static_cast<int>(kMadeEnergy), *image.channels, materials.grid, std::move(image.value), {}};
 }
 
 std::vector<Evaluation> evaluate_images(const std::vector<ImageSeries>& series, const Truth& truth) {

@@ -28,6 +28,9 @@ struct DisplayUnit {
 };
 DisplayUnit display_unit(const Channels& channels, const std::string& channel);
 
+// 70 keV in HU, made of material images.
+ImageSeries made_monoenergetic(const ImageSeries& materials);
+
 // One region of one quantity, in its display unit.
 struct Measurement {
   Region region;

@@ -93,7 +93,7 @@ void train(const TrainOptions& options, const CommonOptions& common, std::ostrea
   }
   if (options.observability) {
     Progress progress(std::cerr, "products", space.size(), common.quiet);
-    const auto modes = observability(objective, std::vector<double>(space.size(), 0.0), kDraws, kSeed,
+    const auto modes = observability(objective, space, std::vector<double>(space.size(), 0.0), kDraws, kSeed,
                                      [&](std::size_t done) { progress.at(done); });
     progress.finish();
     show_modes(modes, out);

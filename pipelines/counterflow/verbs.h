@@ -37,8 +37,8 @@ void convert(const ConvertOptions&, const CommonOptions&, std::ostream& out);
 
 struct RunOptions {
   std::filesystem::path chain;
-  std::string input, output;          // "-" = standard input, standard output
-  std::optional<DicomOptions> dicom;  // output is a folder of DICOM
+  std::string input, output;                             // "-" = standard input, standard output
+  std::optional<DicomOptions> dicom;                     // output is a folder of DICOM
   std::optional<std::filesystem::path> parameters = {};  // learned
 };
 void run(const RunOptions&, const CommonOptions&, std::ostream& out);
@@ -68,12 +68,15 @@ struct DescribeOptions {
 void describe(const DescribeOptions&, const CommonOptions&, std::ostream& out);
 
 struct EvaluateOptions {
-  std::filesystem::path images, scan;
-  std::optional<std::filesystem::path> table;    // CSV
-  std::optional<std::filesystem::path> plots;    // folder for curves of resolution and noise
-  std::optional<std::array<double, 3>> wire;     // x, y, diameter [mm]; without it, what the truth knows
-  std::optional<std::array<double, 3>> edge;     // x, y, radius [mm]
-  std::optional<std::array<double, 3>> uniform;  // x, y, radius [mm]
+  std::filesystem::path images, scan;                   // images may be learned parameters: then their shifts are compared
+  std::optional<std::filesystem::path> against;         // other images of the same scan
+  std::optional<std::filesystem::path> modes;           // of learned parameters: as --observability writes them
+  std::optional<std::filesystem::path> write_injected;  // parameters that were injected, in the form of those learned
+  std::optional<std::filesystem::path> table;           // CSV
+  std::optional<std::filesystem::path> plots;           // folder for curves of resolution and noise
+  std::optional<std::array<double, 3>> wire;            // x, y, diameter [mm]; without it, what the truth knows
+  std::optional<std::array<double, 3>> edge;            // x, y, radius [mm]
+  std::optional<std::array<double, 3>> uniform;         // x, y, radius [mm]
 };
 void evaluate(const EvaluateOptions&, const CommonOptions&, std::ostream& out);
 
