@@ -62,7 +62,11 @@ std::optional<LearnedParameters> Checkpoints::newest() const {
   return std::nullopt;
 }
 
-void Checkpoints::remove() const { std::filesystem::remove_all(folder_); }
+void Checkpoints::remove() const {
+  const auto all = files();
+  for (auto oldest = all.rbegin(); oldest != all.rend(); ++oldest) std::filesystem::remove(*oldest);
+  std::filesystem::remove_all(folder_);
+}
 
 LearnedParameters learn(Problem& problem, const ParameterSpace& space, Optimiser& optimiser, const LearningSettings& settings,
                         const std::function<void(const Step&)>& on_step) {

@@ -20,7 +20,7 @@ class Checkpoints {
   void write(std::size_t step, const LearnedParameters& state) const;
   // The newest that can be read; empty where there is none.
   std::optional<LearnedParameters> newest() const;
-  void remove() const;
+  void remove() const;  // the newest last: it is there as long as any is
   const std::filesystem::path& folder() const { return folder_; }
 
  private:

@@ -111,8 +111,8 @@ void train(const TrainOptions& options, const CommonOptions& common, std::ostrea
               if (!common.quiet) std::cerr << step_text(step, objective.loss_names(), now() - started) << std::endl;
             });
   write_parameters(options.output, learned);
-  checkpoints.remove();
   const auto files = write_training_pictures(options.output, learned);
+  checkpoints.remove();
   if (common.quiet) return;
   out << options.output.string() << ": parameters " << parameters_hash(learned).substr(0, 12) << ", "
       << fmt::format("{:.1f} s", now() - started) << "\n";
