@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "gadgets/loss/image_check.h"
+
 namespace counterflow {
 namespace {
 
@@ -73,9 +75,7 @@ Footprint RegionConcentration<Real>::footprint(const ScanHeader& header) const {
 
 template <class Real>
 void RegionConcentration<Real>::check(const State& s, const In& x) const {
-  if (!x.channels || x.channels->names.size() != x.value.extent(0) || x.value.extent(2) != x.grid.ny ||
-      x.value.extent(3) != x.grid.nx)
-    refuse("an image does not say what its channels and voxels are");
+  losses::check_described(x, "RegionConcentration");
   if (!s.places.empty() && (*x.channels != s.channels || x.grid != s.grid))
     refuse("expected images of " + joined(s.channels.names, ", ") + " on one grid, got others too");
 }
@@ -107,11 +107,7 @@ template <class Real>
 void RegionConcentration<Real>::prepare(State& s, const In& x) const {
   s.channels = *x.channels;
   s.grid = x.grid;
-  const std::size_t n = s.channels.names.size();
-  if (sigma_.size() != 1 && sigma_.size() != n)
-    refuse_setting("expected one sigma or one for each of " + std::to_string(n) + " channels, got " +
-                   std::to_string(sigma_.size()));
-  for (std::size_t c = 0; c < n; ++c) s.sigma.push_back(sigma_[sigma_.size() == 1 ? 0 : c]);
+  s.sigma = losses::sigma_of_channels(sigma_, s.channels.names.size(), "RegionConcentration");
   for (const Region& region : s.regions)
     if (Place p = place(s, region); !p.pixels.empty()) {
       s.pairs += static_cast<double>(std::ranges::count(p.known, true));
