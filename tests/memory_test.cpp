@@ -1,10 +1,12 @@
-// The bound that `check` prints holds for the process that runs the chain, and no view more costs memory.
+// The bound that `check` prints holds for the process that runs the chain, and no view more costs memory, in training neither.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "core/testing/folder.h"
@@ -47,9 +49,9 @@ double promised(const std::filesystem::path& log) {
   return value;
 }
 
-// The demo's scan with fewer views, air views and sub-rays, which nothing here depends on.
-std::filesystem::path scan_of(std::size_t views, const std::filesystem::path& folder) {
-  Scenario s = scenario("gammex");
+// A shipped scenario with fewer views, air views and sub-rays, which nothing here depends on.
+std::filesystem::path scan_of(const char* name, std::size_t views, const std::filesystem::path& folder) {
+  Scenario s = scenario(name);
   auto& g = s.header.geometry;
   g.angle_step *= static_cast<double>(g.views) / static_cast<double>(views);
   g.views = g.views_per_rotation = views;
@@ -67,7 +69,7 @@ TEST(Memory, stays_within_what_check_promises_and_does_not_grow_with_views) {
   const std::string chain = source_dir() / "xml" / "chains" / "material_images.xml";
   double peaks[2] = {};
   for (const std::size_t k : {0u, 1u}) {
-    const auto scan = scan_of(k == 0 ? 40 : 160, folder.path());
+    const auto scan = scan_of("gammex", k == 0 ? 40 : 160, folder.path());
     const auto log = folder / "log", images = folder / "images.h5";
     peak_memory({"check", chain, scan, "--cache", response_cache()}, log);
     const double bound = promised(log);
@@ -79,6 +81,29 @@ TEST(Memory, stays_within_what_check_promises_and_does_not_grow_with_views) {
     std::filesystem::remove(images);
   }
   EXPECT_LT(peaks[1], 1.15 * peaks[0]);
+}
+
+TEST(Memory, of_training_that_computes_again_does_not_grow_with_views_and_of_one_that_keeps_does) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's own memory is counted too";
+  const Folder folder;
+  const auto chain = folder / "chain.xml";
+  std::string xml = read_file(source_dir() / "xml/chains/drift_training.xml");
+  const std::string iterations = "iterations=\"60\"";
+  ASSERT_NE(xml.find(iterations), std::string::npos);
+  write_file(chain, xml.replace(xml.find(iterations), iterations.size(), "iterations=\"1\""));
+  std::map<std::string, std::array<double, 2>> peaks;
+  for (const std::size_t k : {0u, 1u}) {
+    const auto scan = scan_of("drift_gammex", k == 0 ? 40 : 320, folder.path());
+    for (const std::string memory : {"0", "4"})
+      peaks[memory][k] = peak_memory(
+          {"train", chain, scan, "-o", folder / "learned.h5", "--memory", memory, "--quiet", "--cache", response_cache()},
+          folder / "log");
+    std::filesystem::remove(scan);
+  }
+  for (const auto& [memory, peak] : peaks) std::printf("--memory %s: %.0f and %.0f MiB\n", memory.c_str(), peak[0], peak[1]);
+  EXPECT_GT(peaks["0"][0], 20);
+  EXPECT_LT(peaks["0"][1], 1.15 * peaks["0"][0]);
+  EXPECT_GT(peaks["4"][1], 1.05 * peaks["0"][1]);
 }
 
 }  // namespace

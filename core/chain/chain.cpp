@@ -96,6 +96,13 @@ bool Chain<Real>::descends(std::size_t stage, std::size_t ancestor) const {
 }
 
 template <class Real>
+bool Chain<Real>::reaches_loss(std::size_t stage) const {
+  for (std::size_t k = stage; k < stages.size(); ++k)
+    if (stages[k]->has_loss() && (k == stage || descends(k, stage))) return true;
+  return false;
+}
+
+template <class Real>
 std::vector<ScanHeader> Chain<Real>::headers(const ScanHeader& scan) const {
   std::vector<ScanHeader> out;
   for (std::size_t k = 0; k < stages.size(); ++k)

@@ -37,6 +37,7 @@ struct TrainedParameter {
 struct OptimiserText {
   std::string name;  // "" = none
   std::map<std::string, Setting> settings;
+  std::string where = {};  // "chain.xml:12", of messages
 };
 
 // Where a stage stands, and what the XML says of it beside its properties.
@@ -69,6 +70,8 @@ struct Chain {
   std::size_t first_trained() const;
   // Whether what `stage` takes came through `ancestor`.
   bool descends(std::size_t stage, std::size_t ancestor) const;
+  // Whether a loss is this stage, or sees what came through it.
+  bool reaches_loss(std::size_t stage) const;
   // The header that each stage is given: the scan's, as the stages before it changed it.
   std::vector<ScanHeader> headers(const ScanHeader& scan) const;
   // Throws ConfigError where the chain does not begin with what the scan holds (counts or line integrals).

@@ -156,11 +156,7 @@ void check_mixing(const Chain<Real>& chain) {
         throw ConfigError(stage.where + ": " + stage.name + " is calibrated with views that pass through the trained " +
                           chain.stages[t]->name + ", and the gradient would miss that: move " + stage.name + " before " +
                           chain.stages[t]->name + ", or train a later gadget");
-    if (chain.places[k].trained.empty()) continue;
-    bool reaches_loss = false;
-    for (std::size_t s = k + 1; s < chain.stages.size(); ++s)
-      reaches_loss = reaches_loss || (chain.stages[s]->has_loss() && chain.descends(s, k));
-    if (!reaches_loss)
+    if (!chain.places[k].trained.empty() && !chain.reaches_loss(k))
       throw ConfigError(stage.where + ": " + stage.name +
                         " is trained, but no loss sees what it does: add a <loss> to <training>");
   }
@@ -185,7 +181,7 @@ Chain<Real> parse_chain(const std::string& xml, const std::string& name, const P
   Chain<Real> chain;
   chain.file = name;
   if (const auto method = text.optimiser.find("name"); method != text.optimiser.end()) {
-    chain.optimiser = {method->second.value, text.optimiser};
+    chain.optimiser = {method->second.value, text.optimiser, method->second.where};
     chain.optimiser.settings.erase("name");
   }
   PropertyReader read(text.training, "<training>");

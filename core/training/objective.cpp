@@ -20,6 +20,7 @@ std::size_t kept_bytes(const Chain<Real>& chain, const ScanHeader& header) {
   std::size_t a_view = checked_size(checked_size(header.bins(), g.rows), checked_size(g.columns, sizeof(Real))), images = 0;
   for (std::size_t k = 0; k < chain.stages.size(); ++k) {
     const Footprint f = chain.stages[k]->footprint(headers[k]);
+    if (!chain.reaches_loss(k)) continue;
     const bool of_images = chain.stages[k]->in() == message_index<Real, Image<Real>>();
     if (chain.stages[k]->form() == Form::map && !of_images) a_view += f.message;
     if (chain.stages[k]->form() == Form::fold) images += checked_size(f.emitted, f.message);
@@ -86,9 +87,19 @@ Objective<Real>::Objective(const Chain<Real>& chain, std::vector<TrainingScan<Re
       units_.push_back(std::move(unit));
     }
   }
+  check_truth();
   if (units_.empty()) throw ConfigError("expected an archive to train on, got none");
   tape_ = tape_bytes_ <= settings.memory ? Tape::keep : Tape::recompute;
   for (std::size_t i = team.rank(); i < units_.size(); i += team.size()) begin(*units_[i], images);
+}
+
+template <class Real>
+void Objective<Real>::check_truth() const {
+  const bool asked = std::ranges::any_of(loss_stages_, [&](std::size_t k) { return chain_.stages[k]->reference() == "truth"; });
+  for (const auto& unit : units_)
+    if (asked && !unit->header.truth)
+      throw ConfigError(unit->owner->name + ": the chain's losses compare with the truth, but this archive has none " +
+                        "(truth_materials); give the loss a reference image, or train on a scan that knows its object");
 }
 
 template <class Real>
@@ -103,9 +114,6 @@ void Objective<Real>::begin(Unit& unit, const ReferenceImages<Real>& images) {
     for (const auto& image : images(reference)) unit.run->refer(k, image);
   }
   if (truth) {
-    if (!unit.header.truth)
-      throw ConfigError(unit.owner->name + ": the chain's losses compare with the truth, but this archive has none " +
-                        "(truth_materials); give the loss a reference image, or train on a scan that knows its object");
     const PerfectScan perfect(chain_.headers(unit.header), unit.header.truth);
     unit.run->refer(unit.open(), [&](std::size_t stage, const Counts<Real>& x) { return perfect.counts(stage, x); });
   }

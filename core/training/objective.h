@@ -69,6 +69,7 @@ class Objective final : public Problem {
 
  private:
   struct Unit;
+  void check_truth() const;
   void begin(Unit& unit, const ReferenceImages<Real>& images);
   std::vector<double> evaluate_unit(Unit& unit, const ChainParameters& parameters, std::span<const double> u,
                                     const std::function<Source<Real>()>& open);

@@ -14,7 +14,8 @@ std::unique_ptr<Optimiser> make_optimiser(const OptimiserText& text) {
   if (name == "lbfgs") method = std::make_unique<Lbfgs>();
   if (name == "gauss-newton") method = std::make_unique<GaussNewton>();
   if (name == "adam") method = std::make_unique<Adam>();
-  if (!method) throw ConfigError("<optimiser>: there is no method '" + name + "'" + did_you_mean(name, optimiser_names()));
+  if (!method)
+    throw ConfigError(text.where + ": <optimiser>: there is no method '" + name + "'" + did_you_mean(name, optimiser_names()));
   PropertyReader read(text.settings, "<optimiser>");
   method->describe(read);
   read.finish();

@@ -6,20 +6,20 @@
 namespace counterflow {
 namespace {
 
-[[noreturn]] void refuse(const TrainedBlock& b, const std::string& what) {
-  throw ConfigError("<training>: parameter '" + b.name + "' of " + b.gadget + ": " + what);
+[[noreturn]] void refuse(const std::string& file, const TrainedBlock& b, const std::string& what) {
+  throw ConfigError(file + ": <training>: parameter '" + b.name + "' of " + b.gadget + ": " + what);
 }
 
-void fill_in(TrainedBlock& b) {
+void fill_in(const std::string& file, TrainedBlock& b) {
   TrainedParameter& s = b.settings;
   if (s.sigma == 0) s.sigma = b.doc.scale;
   if (s.smooth_sigma == 0) s.smooth_sigma = s.sigma;
   if (!s.smooth.empty() && std::ranges::find(b.doc.axes, s.smooth) == b.doc.axes.end())
-    refuse(b, "it has no axis '" + s.smooth + "'" + did_you_mean(s.smooth, b.doc.axes));
+    refuse(file, b, "it has no axis '" + s.smooth + "'" + did_you_mean(s.smooth, b.doc.axes));
   s.min = std::max(s.min, b.doc.min);
   s.max = std::min(s.max, b.doc.max);
   if (!(s.min < s.max))
-    refuse(b, "expected bounds within " + number_text(b.doc.min) + " to " + number_text(b.doc.max) + " " + b.doc.unit);
+    refuse(file, b, "expected bounds within " + number_text(b.doc.min) + " to " + number_text(b.doc.max) + " " + b.doc.unit);
 }
 
 }  // namespace
@@ -35,16 +35,18 @@ ParameterSpace::ParameterSpace(const Chain<Real>& chain, const ScanHeader& scan,
         if (trained.name != block.name) continue;
         TrainedBlock b{k,          block.offset, size_,  block.size, chain.stages[k]->name, chain.stages[k]->classname,
                        block.name, block.doc,    trained};
-        fill_in(b);
+        fill_in(chain.file, b);
         for (std::size_t i = 0; i < b.size; ++i)
           if (!(start_of(b, i) > b.settings.min && start_of(b, i) < b.settings.max))
-            refuse(b, "it starts at " + number_text(start_of(b, i)) + " " + b.doc.unit + ", expected a start inside its bounds " +
-                          number_text(b.settings.min) + " to " + number_text(b.settings.max));
+            refuse(chain.file, b,
+                   "it starts at " + number_text(start_of(b, i)) + " " + b.doc.unit + ", expected a start inside its bounds " +
+                       number_text(b.settings.min) + " to " + number_text(b.settings.max));
         size_ += b.size;
         if (b.size > 0) blocks_.push_back(std::move(b));
       }
   }
-  if (size_ == 0) throw ConfigError("<training>: nothing is trained; name a <parameter gadget=\"...\"/> that has values");
+  if (size_ == 0)
+    throw ConfigError(chain.file + ": <training>: nothing is trained; name a <parameter gadget=\"...\"/> that has values");
 }
 template ParameterSpace::ParameterSpace(const Chain<float>&, const ScanHeader&, ChainParameters);
 template ParameterSpace::ParameterSpace(const Chain<double>&, const ScanHeader&, ChainParameters);

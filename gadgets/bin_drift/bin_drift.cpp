@@ -109,6 +109,10 @@ ParameterDoc BinDrift<Real>::parameter(const std::string& name, const ScanHeader
     doc.axes = std::move(axes);
     doc.shape.assign(block.shape().begin(), block.shape().end());
   };
+  if (name == "module_shift" && modules_ && common_ && header.modules < 2)
+    throw ConfigError("BinDrift: the scan's header knows no modules (one of " + std::to_string(header.geometry.columns) +
+                      " columns), so that shifts of modules are those in common; set the property modules to false, or give the "
+                      "header modules");
   if (name == "common") shaped(p.common, {"node", "threshold"});
   else if (name == "module_shift") shaped(p.module_shift, {"node", "threshold", "module"});
   else shaped(p.pixel_shift, {"threshold", "row", "column"});

@@ -4,12 +4,14 @@
 #include "core/archive/archive.h"
 #include "core/chain/plan.h"
 #include "core/engine/stream.h"
+#include "core/training/optimiser.h"
 #include "pipelines/counterflow/verbs.h"
 
 namespace counterflow {
 
 void check(const CheckOptions& options, const CommonOptions& common, std::ostream& out) {
   const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
+  make_optimiser(chain.optimiser);  // throws what train would
   if (options.print_chain) {
     out << print_chain(chain);
     return;
