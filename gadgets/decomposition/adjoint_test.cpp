@@ -4,119 +4,23 @@
 
 #include <cstdio>
 
-#include "core/testing/counts_scan.h"
-#include "core/testing/gadget_with.h"
-#include "core/testing/gradient_check.h"
-#include "gadgets/decomposition/maximum_likelihood.h"
+#include "gadgets/decomposition/test_adjoint_cases.h"
 
 namespace counterflow {
 namespace {
 
+using testing::adjoint_error;
+using testing::changed;
+using testing::kThree;
+using testing::kTwo;
 using testing::Scenario;
-using testing::Settings;
 using testing::SmallScan;
+using Case = testing::AdjointCase;
 using Gadget = MaximumLikelihood<double>;
 
-struct Case {
-  std::string name;
-  Scenario scenario;
-  Settings settings;
-};
-
-Settings with_materials(const Scenario& s, Settings settings) {
-  settings["materials"] = joined(s.materials, " ");
-  settings.emplace("tolerance", "1e-9");
-  return settings;
-}
-
-template <class G>
-testing::GradientError error_of(const Case& c, unsigned seed) {
-  SmallScan scan = testing::small_scan(c.scenario, seed);
-  const G gadget = testing::gadget_with<G>(with_materials(c.scenario, c.settings));
-  const auto state = gadget.begin({}, scan.header);
-  std::mt19937_64 random(seed);
-  const auto y = gadget.forward({}, state, scan.x);
-  auto w = testing::random_like(y, random);
-  for (std::size_t m = 0; m < c.scenario.materials.size(); ++m)  // of equal weight
-    for (double& v : w.areal_density.block(m)) v /= state.plan.unit[m];
-  None none;
-  const auto x_bar = gadget.adjoint(none, state, scan.x, y, w, none);
-  return testing::gradient_error(scan.x, x_bar, none, none, random,
-                                 [&] { return testing::inner_product(w, gadget.forward({}, state, scan.x)); },
-                                 {c.settings.contains("residual") ? 3e-5 : 3e-4, 1e-3});  // residuals bend where counts are few
-}
-
-const Scenario kTwo,
-    kThree{
-        .materials = {"water", "calcium", "gadolinium"}, .low = {2, 0.1, 0.01}, .high = {12, 0.8, 0.08}, .bins = 8, .total = 3e6};
-
-Scenario changed(Scenario s, auto&& change) {
-  change(s);
-  return s;
-}
-
-std::vector<Case> cases() {
-  std::vector<Case> out;
-  for (const Scenario& base : {kTwo, kThree}) {
-    const std::string n = base.materials.size() == 2 ? "two materials, " : "three materials, ";
-    const Scenario full = changed(base, [](Scenario& s) { s.scatter = 0.15, s.shift_rows = 1; });
-    const Scenario rows = changed(full, [](Scenario& s) { s.shift_rows = 2; });
-    const Scenario air = changed(full, [](Scenario& s) { s.air_moves = true; });
-    const Scenario negative = changed(full, [](Scenario& s) { s.low.back() = -0.05, s.high.back() = 0.05; });
-    const Scenario weak = changed(full, [](Scenario& s) { s.total /= 20; });
-    out.push_back({n + "plain", base, {}});
-    out.push_back({n + "background", changed(base, [](Scenario& s) { s.scatter = 0.3; }), {}});
-    out.push_back({n + "threshold shifts", full, {}});
-    out.push_back({n + "threshold shifts by row", rows, {}});
-    out.push_back({n + "threshold shifts in the air scan too", air, {{"air_thresholds", "shifted"}}});
-    const Scenario own = changed(full, [](Scenario& s) { s.shift_rows = 0, s.own_shifts = true; });
-    const Scenario own_air = changed(own, [](Scenario& s) { s.air_moves = true; });
-    const Scenario own_weak = changed(own_air, [](Scenario& s) { s.total /= 20; });
-    out.push_back({n + "thresholds of each pixel", own, {}});
-    out.push_back({n + "thresholds of each pixel in the air scan too", own_air, {{"air_thresholds", "shifted"}}});
-    out.push_back({n + "thresholds of each pixel, bias correction",
-                   own_weak,
-                   {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
-    out.push_back({n + "residuals", full, {{"residual", "true"}}});
-    out.push_back({n + "residuals, shifts in the air scan too", air, {{"residual", "true"}, {"air_thresholds", "shifted"}}});
-    out.push_back({n + "residuals, thresholds of each pixel", own, {{"residual", "true"}}});
-    out.push_back({n + "residuals, bounds", negative, {{"residual", "true"}, {"non_negative", "true"}}});
-    out.push_back({n + "quadrature", full, {{"quadrature", "40"}}});
-    out.push_back({n + "quadrature, shifts in the air scan too", air, {{"quadrature", "40"}, {"air_thresholds", "shifted"}}});
-    out.push_back({n + "quadrature, thresholds of each pixel", own, {{"quadrature", "40"}}});
-    out.push_back({n + "bounds", negative, {{"non_negative", "true"}}});
-    out.push_back({n + "bias correction", weak, {{"bias_correction", "cox-snell"}}});
-    out.push_back({n + "bias correction, shifts in the air scan too",
-                   changed(weak, [](Scenario& s) { s.air_moves = true; }),
-                   {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
-    out.push_back({n + "summed", full, {{"sum_rows", "2"}, {"sum_columns", "2"}}});
-    const Scenario bowtie = changed(full, [](Scenario& s) { s.bowtie = testing::kBowtie; });
-    out.push_back({n + "bowtie", bowtie, {}});
-    out.push_back({n + "bowtie in a cone, summed",
-                   changed(bowtie, [](Scenario& s) { s.cone = true; }),
-                   {{"sum_rows", "2"}, {"sum_columns", "2"}}});
-    out.push_back({n + "bowtie, shifts in the air scan too",
-                   changed(bowtie, [](Scenario& s) { s.air_moves = true; }),
-                   {{"air_thresholds", "shifted"}}});
-    out.push_back({n + "bowtie, bias correction, shifts in the air scan too",
-                   changed(weak, [](Scenario& s) { s.air_moves = true, s.bowtie = testing::kBowtie; }),
-                   {{"bias_correction", "cox-snell"}, {"air_thresholds", "shifted"}}});
-    out.push_back({n + "covariance", full, {{"covariance", "true"}}});
-  }
-  for (std::size_t bins = 2; bins <= 8; ++bins)
-    out.push_back({"two materials, bins " + std::to_string(bins),
-                   changed(kTwo, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }),
-                   {}});
-  for (std::size_t bins = 3; bins <= 7; ++bins)
-    out.push_back({"three materials, bins " + std::to_string(bins),
-                   changed(kThree, [&](Scenario& s) { s.bins = bins, s.shift_rows = 1; }),
-                   {}});
-  return out;
-}
-
 TEST(MaximumLikelihoodAdjoint, agrees_with_differences) {
-  for (const Case& c : cases()) {
-    const auto error = error_of<Gadget>(c, 11);
+  for (const Case& c : testing::adjoint_cases()) {
+    const auto error = adjoint_error<Gadget>(c, 11);
     std::printf("%-60s %.1e\n", c.name.c_str(), error.value);
     EXPECT_LT(error.value, 1e-8) << c.name << ": " << error.block;
     EXPECT_GT(error.value, 0) << c.name;
@@ -189,24 +93,24 @@ TEST(MaximumLikelihoodAdjoint, knows_the_bowtie_above_and_below) {
   const Case c{"bowtie",
                changed(kTwo, [](Scenario& s) { s.bowtie = testing::kBowtie, s.shift_rows = 1, s.air_moves = true; }),
                {{"air_thresholds", "shifted"}}};
-  EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
-  EXPECT_GT(error_of<ThickerBowtie>(c, 5).value, 1e-6);
-  EXPECT_GT(error_of<AirForgotten>(c, 5).value, 1e-6);
+  EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
+  EXPECT_GT(adjoint_error<ThickerBowtie>(c, 5).value, 1e-6);
+  EXPECT_GT(adjoint_error<AirForgotten>(c, 5).value, 1e-6);
 }
 
 TEST(MaximumLikelihoodAdjoint, knows_the_bias_correction) {
   const Case c{"bias", changed(kTwo, [](Scenario& s) { s.total /= 20; }), {{"bias_correction", "cox-snell"}}};
-  EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
-  EXPECT_GT(error_of<BiasForgotten>(c, 5).value, 1e-6);
+  EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
+  EXPECT_GT(adjoint_error<BiasForgotten>(c, 5).value, 1e-6);
 }
 
 TEST(MaximumLikelihoodAdjoint, wrong_ones_show) {
   for (const Scenario& base : {kTwo, kThree}) {
     const Case c{"background", changed(base, [](Scenario& s) { s.scatter = 0.3; }), {}};
-    EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
-    EXPECT_GT(error_of<FisherForHessian>(c, 5).value, 1e-6);
-    EXPECT_GT(error_of<Scaled>(c, 5).value, 1e-6);
-    EXPECT_GT(error_of<Swapped>(c, 5).value, 1e-6);
+    EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
+    EXPECT_GT(adjoint_error<FisherForHessian>(c, 5).value, 1e-6);
+    EXPECT_GT(adjoint_error<Scaled>(c, 5).value, 1e-6);
+    EXPECT_GT(adjoint_error<Swapped>(c, 5).value, 1e-6);
   }
 }
 
@@ -240,17 +144,17 @@ struct ResidualOfModelAlone : Gadget {
 TEST(MaximumLikelihoodAdjoint, a_wrong_one_of_the_residuals_shows) {
   for (const Scenario& base : {kTwo, kThree}) {
     const Case c{"", changed(base, [](Scenario& s) { s.scatter = 0.15, s.shift_rows = 1; }), {{"residual", "true"}}};
-    EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
-    EXPECT_GT(error_of<ResidualOfModelAlone>(c, 5).value, 1e-6);
+    EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
+    EXPECT_GT(adjoint_error<ResidualOfModelAlone>(c, 5).value, 1e-6);
   }
 }
 
 TEST(MaximumLikelihoodAdjoint, wrong_ones_of_the_thresholds_of_each_pixel_show) {
   for (const Scenario& base : {kTwo, kThree}) {
     const Case c{"", changed(base, [](Scenario& s) { s.scatter = 0.15, s.own_shifts = true; }), {}};
-    EXPECT_LT(error_of<Gadget>(c, 5).value, 1e-8);
-    EXPECT_GT(error_of<ThresholdsSwapped>(c, 5).value, 1e-6);
-    EXPECT_GT(error_of<ThresholdsNominal>(c, 5).value, 1e-6);
+    EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
+    EXPECT_GT(adjoint_error<ThresholdsSwapped>(c, 5).value, 1e-6);
+    EXPECT_GT(adjoint_error<ThresholdsNominal>(c, 5).value, 1e-6);
   }
 }
 

@@ -23,6 +23,13 @@ void adjoin(const RaySystem<Real>& system, const RaySettings<Real>& settings, co
   choose<AdjointRays<Real>>(kernel_baseline::adjoint_rays, kernel_avx2::adjoint_rays, kernel_avx512::adjoint_rays)(
       system, settings, data, at, out);
 }
+template <class Real>
+void unroll(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayData<Real>& data,
+            RaySolution<Real>& replayed, const RayCotangents<Real>& out) {
+  std::vector<Real> tape((kStartIterations + 2 * settings.iterations) * kTapeChannels * kRayBlock);
+  choose<UnrollRays<Real>>(kernel_baseline::unroll_rays, kernel_avx2::unroll_rays, kernel_avx512::unroll_rays)(
+      system, settings, data, replayed, out, tape.data());
+}
 
 }  // namespace
 
@@ -44,6 +51,21 @@ void MaximumLikelihood<Real>::describe(PropertyVisitor& v) {
      .min = 1e-14,
      .max = 0.1});
   v("iterations", iterations_, {.unit = "1", .text = "Steps after which a ray is given up.", .min = 1, .max = 10000});
+  v("start_iterations", start_iterations_,
+    {.unit = "1",
+     .text = "Steps on few energies before those, at most; 0: straight from a straight line through the logarithms.",
+     .min = 0,
+     .max = static_cast<double>(kStartIterations)});
+  v("unfinished", unfinished_,
+    {.text =
+         "What becomes of a ray after that many steps: sought once more with a ridge, else given up (hold); or left where the "
+         "steps led (keep; needs adjoint = unrolled).",
+     .choices = {"hold", "keep"}});
+  v("adjoint", adjoint_,
+    {.text =
+         "Derivatives of the optimum, by the implicit function theorem, or of the steps that led there (unrolled; slower, for "
+         "comparison).",
+     .choices = {"implicit", "unrolled"}});
   v("bias_correction", bias_correction_,
     {.text = "Subtracts the first-order bias of low counts (Cox and Snell, 1968).", .choices = {"none", "cox-snell"}});
   asked_.describe_sums(v);
@@ -61,6 +83,8 @@ void MaximumLikelihood<Real>::check(const ScanHeader& header) const {
     refuse_setting("residual is that of the optimum itself, which bias_correction moves; choose one of them");
   if (non_negative_ && bias_correction_ != "none")
     refuse_setting("bias_correction does not know the bias that non_negative makes; choose one of them");
+  if (unfinished_ == "keep" && adjoint_ == "implicit")
+    refuse_setting("rays left unfinished are not at an optimum, where alone the implicit adjoint holds; set adjoint to unrolled");
 }
 
 template <class Real>
@@ -132,8 +156,10 @@ RaySettings<Real> MaximumLikelihood<Real>::settings(bool bias_correction) const 
   RaySettings<Real> s;
   s.tolerance = static_cast<Real>(tolerance_);
   s.iterations = unsigned_of(iterations_);
+  s.start_iterations = unsigned_of(start_iterations_);
   s.non_negative = non_negative_;
   s.bias_correction = bias_correction;
+  s.keep_unfinished = unfinished_ == "keep";
   for (std::size_t m = 0; m < asked_.channels(); ++m) s.failed_value[m] = static_cast<Real>(asked_.failed_value_of(m));
   return s;
 }
@@ -228,7 +254,7 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
   Out y{x.view, Array<Real, 3>({channels, rows, columns}), {}, state.channels};
   if (asked_.covariance) y.covariance = Array<Real, 3>({pairs, rows, columns});
   if (residual_) y.residual = Array<Real, 3>({bins, rows, columns});
-  std::uint64_t failed = 0, held = 0, steps = 0;
+  std::uint64_t failed = 0, held = 0, unfinished = 0, steps = 0;
   for (const auto all = parts(state, x); const Part& part : *all) {
     RayPatch<Real> patch = this->patch(part, state, x);
     std::vector<Real> density(channels * patch.padded()), covariance(asked_.covariance ? pairs * patch.padded() : 0);
@@ -243,11 +269,13 @@ auto MaximumLikelihood<Real>::forward(const Params&, const State& state, const I
     const auto end = patch.fate().begin() + static_cast<std::ptrdiff_t>(patch.rays());
     failed += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kFailed));
     held += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kHeld));
+    unfinished += static_cast<std::uint64_t>(std::count(patch.fate().begin(), end, kUnfinished));
     steps += solution.steps;
   }
   state.tally->rays += rows * columns;
   state.tally->failed += failed;
   state.tally->held += held;
+  state.tally->unfinished += unfinished;
   state.tally->steps += steps;
   return y;
 }
@@ -269,11 +297,18 @@ void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, 
   std::vector<Real> residual_bar(residuals ? bins * n : 0);
   for (std::size_t b = 0; residuals && b < bins; ++b) patch.get(y_bar.residual, b, residual_bar.data() + b * n);
   RaySolution<Real> solution{at.data(), nullptr, patch.fate().data(), 0, nullptr};
-  if (corrected) solve(part.tables->system(), settings(false), patch.data(), solution);  // y does not hold the optimum itself
-  adjoin(part.tables->system(), settings(corrected), patch.data(), solution,
-         {bar.data(), counts_bar.data(), x.background.empty() ? nullptr : background_bar.data(),
-          shifts && !part.own ? threshold_bar.data() : nullptr, part.own ? shift_bar.data() : nullptr,
-          residuals ? residual_bar.data() : nullptr});
+  const RayCotangents<Real> out{bar.data(),
+                                counts_bar.data(),
+                                x.background.empty() ? nullptr : background_bar.data(),
+                                shifts && !part.own ? threshold_bar.data() : nullptr,
+                                part.own ? shift_bar.data() : nullptr,
+                                residuals ? residual_bar.data() : nullptr};
+  const RaySystem<Real> system = part.tables->system();
+  if (adjoint_ == "unrolled") unroll(system, settings(corrected), patch.data(), solution, out);
+  else {
+    if (corrected) solve(system, settings(false), patch.data(), solution);  // y does not hold the optimum itself
+    adjoin(system, settings(corrected), patch.data(), solution, out);
+  }
   for (std::size_t b = 0; b < bins; ++b) {
     patch.sums().spread(counts_bar.data() + b * n, b, x_bar.counts);
     if (!x.background.empty()) patch.sums().spread(background_bar.data() + b * n, b, x_bar.background);
@@ -297,6 +332,7 @@ template <class Real>
 std::vector<Remark> MaximumLikelihood<Real>::report(const State& state) const {
   std::vector<Remark> remarks = {{"rays without a finite optimum", state.tally->failed, state.tally->rays},
                                  {"rays held by the ridge", state.tally->held, state.tally->rays}};
+  if (unfinished_ == "keep") remarks.push_back({"rays left unfinished", state.tally->unfinished, state.tally->rays});
   if (quadrature_ > 0)
     remarks.push_back({"energies stand for all; counts within " + number_text(state.quadrature.counts) + ", bias within " +
                            number_text(1e3 * state.quadrature.sigmas) + " sigma of the bound at 1e6 open-beam counts",

@@ -1,6 +1,7 @@
 // Areal densities of two or three basis materials from photon counts, ray by ray, by maximum likelihood:
 //   minimise over A   sum_b [lambda_b - y_b ln lambda_b]        (Poisson; lambda_b of core/physics/counts_model.h)
-// by Newton's method with the full Hessian, to a stated tolerance; its adjoint by the implicit function theorem. Formulas, what
+// by Newton's method with the full Hessian, to a stated tolerance; its adjoint by the implicit function theorem, or back through
+// the steps. Formulas, what
 // happens to rays without an optimum, and measured figures: docs/decomposition.md.
 #pragma once
 #include <atomic>
@@ -25,7 +26,7 @@ class MaximumLikelihood {
   using Out = PathLengths<Real>;
   using Params = None;
   struct Tally {
-    std::atomic<std::uint64_t> rays{0}, failed{0}, held{0}, steps{0};
+    std::atomic<std::uint64_t> rays{0}, failed{0}, held{0}, unfinished{0}, steps{0};
   };
   // Rays of one view that share their spectra, or that each have thresholds of their own.
   struct Part {
@@ -94,6 +95,9 @@ failed_value and are reported at the end.
   double largest_shift_ = 2;
   double tolerance_ = 1e-4;
   std::int64_t iterations_ = 50;
+  std::int64_t start_iterations_ = static_cast<std::int64_t>(kStartIterations);
+  std::string unfinished_ = "hold";
+  std::string adjoint_ = "implicit";
   std::string bias_correction_ = "none";
   bool non_negative_ = false;
   bool residual_ = false;

@@ -11,6 +11,7 @@ template <class Real, std::size_t M>
 struct Normal {
   Vector<Real> gradient[M] = {}, fisher[kPairs<M>] = {}, hessian[kPairs<M>] = {};
   Vector<Real> counts = {};  // sum of lambda: sets the rounding error of a step
+  Mask<Real> fixed[M] = {};  // materials taken out of the equations
 };
 
 template <class Real, std::size_t M>
@@ -49,6 +50,7 @@ void add_ridge(Normal<Real, M>& n, const Vector<Real>* ridge, const Vector<Real>
 // Takes material m out of the equations where `fixed`.
 template <class Real, std::size_t M>
 void fix(Normal<Real, M>& n, std::size_t m, Mask<Real> fixed) {
+  n.fixed[m] |= fixed;
   n.gradient[m] = fixed ? all<Real>(0) : n.gradient[m];
   for (std::size_t k = 0; k < M; ++k) {
     const Vector<Real> entry = all<Real>(k == m ? 1 : 0);

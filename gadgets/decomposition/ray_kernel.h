@@ -13,6 +13,7 @@ constexpr std::size_t kMaxMaterials = 3;
 constexpr std::size_t kMaxEnergies = 1024;
 constexpr std::size_t kMaxKnown = 2;
 constexpr std::size_t kMovePowers = 4;
+constexpr std::size_t kStartIterations = 8;
 
 // P_b(A) = sum_E weight_b(E) exp(-sum_m mu_m(E) A_m - sum_k nu_k(E) a_k), a the ray's areal densities of known attenuators nu,
 // which are not sought: a bowtie filter. RayData::known holds a. They cost nothing where there are none.
@@ -28,6 +29,7 @@ struct RaySpectra {
   const Real* known_exponent = nullptr;     // [energy, known] -nu / ln 2
   const Real* move = nullptr;               // [threshold, energy, power]; null: rays share their thresholds
   const std::size_t* moved_from = nullptr;  // [threshold] first energy where `move` is not zero
+  const Real* edge = nullptr;               // [energy, threshold] N0(E) R(T_k|E) / scale
 };
 
 template <class Real>
@@ -40,7 +42,7 @@ struct RaySystem {
   const Real* centre_value = nullptr;  // [bin] P_b(centre)
   const Real* centre_slope = nullptr;  // [bin, material] -d ln P_b / dA there
   std::size_t thresholds = 0;          // 0: none to differentiate
-  const Real* edge = nullptr;          // [energy, threshold] N0(E) R(T_k|E) / scale
+  const Real* centre_edge = nullptr;   // [threshold, 1 + material] sum_E edge exp(-mu centre), and with mu_m; of all energies
   const Real* per_total = nullptr;     // [bin] scale / sum_E w_b(E; air scan)
   const Real* edge_total = nullptr;    // [threshold] sum_E edge; null where the air scan's thresholds do not move
   Real largest_shift = 0;              // [keV] of rays with thresholds of their own
@@ -51,12 +53,14 @@ template <class Real>
 struct RaySettings {
   Real tolerance = 0;  // [sigma of the bound]
   std::size_t iterations = 0;
+  std::size_t start_iterations = kStartIterations;  // or fewer; of the search on few energies
   bool non_negative = false;
   bool bias_correction = false;
+  bool keep_unfinished = false;  // rays that have not arrived after `iterations` steps stay where these led
   Real failed_value[kMaxMaterials] = {};
 };
 
-enum RayFate : std::uint8_t { kSolved = 0, kHeld = 1, kFailed = 2 };  // held: by the ridge
+enum RayFate : std::uint8_t { kSolved = 0, kHeld = 1, kFailed = 2, kUnfinished = 3 };  // held: by the ridge
 
 template <class Real>
 struct RayData {
@@ -93,6 +97,12 @@ using SolveRays = void(const RaySystem<Real>&, const RaySettings<Real>&, const R
 template <class Real>
 using AdjointRays = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, const RaySolution<Real>& at,
                          const RayCotangents<Real>&);
+// Solves again, to the same bits, and goes back through every step. `tape`: room for kTapeChannels x kRayBlock numbers for each
+// of kStartIterations + 2 iterations steps. `steps` of `replayed`: all steps that were kept, of the start and after it.
+template <class Real>
+using UnrollRays = void(const RaySystem<Real>&, const RaySettings<Real>&, const RayData<Real>&, RaySolution<Real>& replayed,
+                        const RayCotangents<Real>&, Real* tape);
+constexpr std::size_t kTapeChannels = kMaxMaterials + 2;
 
 }  // namespace counterflow
 
@@ -101,6 +111,8 @@ SolveRays<float> solve_rays;
 SolveRays<double> solve_rays;
 AdjointRays<float> adjoint_rays;
 AdjointRays<double> adjoint_rays;
+UnrollRays<float> unroll_rays;
+UnrollRays<double> unroll_rays;
 }  // namespace counterflow::kernel_baseline
 
 namespace counterflow::kernel_avx2 {
@@ -108,6 +120,8 @@ SolveRays<float> solve_rays;
 SolveRays<double> solve_rays;
 AdjointRays<float> adjoint_rays;
 AdjointRays<double> adjoint_rays;
+UnrollRays<float> unroll_rays;
+UnrollRays<double> unroll_rays;
 }  // namespace counterflow::kernel_avx2
 
 namespace counterflow::kernel_avx512 {
@@ -115,4 +129,6 @@ SolveRays<float> solve_rays;
 SolveRays<double> solve_rays;
 AdjointRays<float> adjoint_rays;
 AdjointRays<double> adjoint_rays;
+UnrollRays<float> unroll_rays;
+UnrollRays<double> unroll_rays;
 }  // namespace counterflow::kernel_avx512

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/error.h"
 
@@ -60,6 +61,20 @@ std::vector<Real> transposed(const Array<double, 2>& a, double factor = 1) {
   for (std::size_t j = 0; j < a.extent(1); ++j)
     for (std::size_t i = 0; i < a.extent(0); ++i) t.push_back(static_cast<Real>(factor * a(i, j)));
   return t;
+}
+
+// sum_E spectrum exp(-mu A), and the same with mu_m of each material.
+std::vector<double> sums_behind(const Array<double, 2>& mu, const std::vector<double>& areal_density,
+                                std::span<const double> spectrum) {
+  std::vector<double> sums(1 + mu.extent(0));
+  for (std::size_t e = 0; e < spectrum.size(); ++e) {
+    double x = 0;
+    for (std::size_t m = 0; m < mu.extent(0); ++m) x += mu(m, e) * areal_density[m];
+    const double t = spectrum[e] * std::exp(-x);
+    sums[0] += t;
+    for (std::size_t m = 0; m < mu.extent(0); ++m) sums[1 + m] += mu(m, e) * t;
+  }
+  return sums;
 }
 
 }  // namespace
@@ -133,13 +148,15 @@ RayTables<Real>::RayTables(const RayPlan& plan, const BinWeights& weights, const
   const Array<double, 2> share = per(weights.weight, unit);
   full_ = spectra(values_of(plan.attenuation), weights_of(share), values_of(plan.known));
   coarse_ = spectra(plan.start.values(plan.attenuation), plan.start.weights(share), plan.start.values(plan.known));
-  set_centre(plan, share);
+  set_centre(plan, share, weights.edge);
   if (!plan.known.empty()) air_weight_ = transposed<Real>(weights_of(per(air.weight, unit)));
   const double scale = largest(air.total);
   for (double total : air.total) per_total_.push_back(static_cast<Real>(scale / total));
   if (weights.edge.empty()) return;
   thresholds_ = weights.edge.extent(0);
-  edge_ = transposed<Real>(weights_of(weights.edge), 1 / scale);
+  full_.edge = transposed<Real>(weights_of(weights.edge), 1 / scale);
+  coarse_.edge = transposed<Real>(plan.start.weights(weights.edge), 1 / scale);
+  for (Real& v : centre_edge_) v /= static_cast<Real>(scale);
   for (double total : weights.edge_total) edge_total_.push_back(static_cast<Real>(total / scale));
 }
 
@@ -157,29 +174,24 @@ auto RayTables<Real>::spectra(const Array<double, 2>& attenuation, const Array<d
           .weight = transposed<Real>(weight),
           .known_exponent = transposed<Real>(known, -1 / std::log(2.)),
           .move = {},
+          .edge = {},
           .moved_from = {},
           .energies = attenuation.extent(1),
           .known = known.extent(0)};
 }
 
-// Value and logarithmic slope of each bin at the centre.
+// Value and logarithmic slope of each bin at the centre; value and slope of each threshold's edge there.
 template <class Real>
-void RayTables<Real>::set_centre(const RayPlan& plan, const Array<double, 2>& weight) {
+void RayTables<Real>::set_centre(const RayPlan& plan, const Array<double, 2>& weight, const Array<double, 2>& edge) {
   for (double u : plan.unit) unit_.push_back(static_cast<Real>(u));
   for (double a : plan.centre) centre_.push_back(static_cast<Real>(a));
   for (std::size_t b = 0; b < bins_; ++b) {
-    double value = 0;
-    std::vector<double> slope(materials_, 0.);
-    for (std::size_t e = 0; e < weight.extent(1); ++e) {
-      double x = 0;
-      for (std::size_t m = 0; m < materials_; ++m) x += plan.attenuation(m, e) * plan.centre[m];
-      const double t = weight(b, e) * std::exp(-x);
-      value += t;
-      for (std::size_t m = 0; m < materials_; ++m) slope[m] += plan.attenuation(m, e) * t;
-    }
-    centre_value_.push_back(static_cast<Real>(value));
-    for (double s : slope) centre_slope_.push_back(static_cast<Real>(s / value));
+    const std::vector<double> sums = sums_behind(plan.attenuation, plan.centre, weight.block(b));
+    centre_value_.push_back(static_cast<Real>(sums[0]));
+    for (std::size_t m = 0; m < materials_; ++m) centre_slope_.push_back(static_cast<Real>(sums[1 + m] / sums[0]));
   }
+  for (std::size_t k = 0; k < edge.extent(0); ++k)
+    for (double sum : sums_behind(plan.attenuation, plan.centre, edge.block(k))) centre_edge_.push_back(static_cast<Real>(sum));
 }
 
 template <class Real>
@@ -191,7 +203,8 @@ RaySpectra<Real> RayTables<Real>::Spectra::view() const {
           .known = known,
           .known_exponent = known_exponent.data(),
           .move = move.empty() ? nullptr : move.data(),
-          .moved_from = moved_from.data()};
+          .moved_from = moved_from.data(),
+          .edge = edge.data()};
 }
 
 template <class Real>
@@ -206,7 +219,7 @@ RaySystem<Real> RayTables<Real>::system() const {
   s.centre_value = centre_value_.data();
   s.centre_slope = centre_slope_.data();
   s.thresholds = thresholds_;
-  s.edge = edge_.data();
+  s.centre_edge = centre_edge_.data();
   s.per_total = per_total_.data();
   s.edge_total = air_moves_ ? edge_total_.data() : nullptr;
   s.air_weight = air_weight_.data();
@@ -216,9 +229,9 @@ RaySystem<Real> RayTables<Real>::system() const {
 
 template <class Real>
 std::size_t RayTables<Real>::bytes() const {
-  return sizeof(Real) *
-         (2 * full_.attenuation.size() + full_.weight.size() + 2 * coarse_.attenuation.size() + coarse_.weight.size() +
-          edge_.size() + air_weight_.size() + full_.move.size() + coarse_.move.size() + bins_ * (materials_ + 2));
+  return sizeof(Real) * (2 * full_.attenuation.size() + full_.weight.size() + 2 * coarse_.attenuation.size() +
+                         coarse_.weight.size() + full_.edge.size() + coarse_.edge.size() + centre_edge_.size() +
+                         air_weight_.size() + full_.move.size() + coarse_.move.size() + bins_ * (materials_ + 2));
 }
 
 template class RayTables<float>;

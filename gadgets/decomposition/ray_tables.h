@@ -42,7 +42,7 @@ class RayTables {
 
  private:
   struct Spectra {
-    std::vector<Real> exponent, attenuation, weight, known_exponent, move;
+    std::vector<Real> exponent, attenuation, weight, known_exponent, move, edge;
     std::vector<std::size_t> moved_from;
     std::size_t energies = 0, known = 0;
     RaySpectra<Real> view() const;
@@ -54,13 +54,13 @@ class RayTables {
   static Spectra spectra(const Array<double, 2>& attenuation, const Array<double, 2>& weight, const Array<double, 2>& known);
   // [power, energy] of a threshold.
   static void add_move(const Array<double, 2>& power, Spectra& spectra);
-  void set_centre(const RayPlan& plan, const Array<double, 2>& weight);
+  void set_centre(const RayPlan& plan, const Array<double, 2>& weight, const Array<double, 2>& edge);
 
   std::size_t bins_, materials_, thresholds_ = 0;
   bool air_moves_;
   double largest_shift_ = 0;
   Spectra full_, coarse_;
-  std::vector<Real> unit_, centre_, centre_value_, centre_slope_, edge_, per_total_, edge_total_, air_weight_;
+  std::vector<Real> unit_, centre_, centre_value_, centre_slope_, centre_edge_, per_total_, edge_total_, air_weight_;
 };
 
 }  // namespace counterflow

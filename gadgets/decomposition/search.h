@@ -33,6 +33,7 @@ struct Standing {
   // Newton's method squares the error: (length of a step / square of the one before it)^2 [1/sigma^2]; huge where not yet seen.
   Vector<Real> rate2 = all<Real>(Lanes<Real>::kHuge);
   Mask<Real> fresh = ~Mask<Real>{};  // nothing was evaluated yet
+  Mask<Real> accepted = {};          // the last trial became the base
   Mask<Real> newton = {};            // the step from `base` is a whole one of Newton's method
   Mask<Real> lost = {};              // no finite optimum
 
@@ -106,11 +107,11 @@ Mask<Real> stop_at_bound(const Vector<Real>* a, Vector<Real>* change) {
   return fraction < 1;
 }
 
-// A step on the materials that are free: those off their bound, or pushed off it.
+// A step on the materials that are free: those off their bound, or pushed off it. `reduced`: the equations, of which the others
+// are taken out.
 template <class Real, std::size_t M>
-Step<Real, M> free_step(const Vector<Real>* a, const Normal<Real, M>& n) {
-  Normal<Real, M> reduced = n;
-  for (std::size_t m = 0; m < M; ++m) fix<Real, M>(reduced, m, (a[m] <= 0) & (n.gradient[m] > 0));
+Step<Real, M> free_step(const Vector<Real>* a, Normal<Real, M>& reduced) {
+  for (std::size_t m = 0; m < M; ++m) fix<Real, M>(reduced, m, (a[m] <= 0) & (reduced.gradient[m] > 0));
   Step<Real, M> s = step<Real, M>(reduced);
   for (std::size_t pass = 0; pass < M; ++pass) {
     Mask<Real> outward = {};
@@ -151,7 +152,8 @@ Mask<Real> advance(const Problem<Real, M>& p, Mask<Real> active, Expected<Real, 
   const Mask<Real> accepted = acceptable<Real, M>(p, at, x, active);
   Normal<Real, M> n = normal<Real, M>(p.spectra, p.system.bins, p.rays, x);
   add_ridge<Real, M>(n, at.ridge, at.trial);
-  Step<Real, M> s = p.non_negative ? free_step<Real, M>(at.trial, n) : step<Real, M>(n);
+  Normal<Real, M> reduced = n;
+  Step<Real, M> s = p.non_negative ? free_step<Real, M>(at.trial, reduced) : step<Real, M>(n);
   const Mask<Real> shows = accepted & at.newton & s.newton & (at.length2 < static_cast<Real>(kQuadratic * kQuadratic));
   at.rate2 = shows ? s.length2 / larger(at.length2 * at.length2, all<Real>(Lanes<Real>::kTiny)) : at.rate2;
   const Mask<Real> cut = shorten<Real, M>(p.system, s.change);
@@ -173,6 +175,7 @@ Mask<Real> advance(const Problem<Real, M>& p, Mask<Real> active, Expected<Real, 
   }
   at.newton = accepted & s.newton & ~cut & ~stopped;
   at.length2 = accepted ? s.length2 : at.length2;
+  at.accepted = accepted;
   at.fresh &= ~accepted;
   for (std::size_t b = 0; b < p.system.bins; ++b) at.base_lambda[b] = accepted ? x.lambda[b] : at.base_lambda[b];
   return finished;

@@ -23,7 +23,7 @@ class Solver {
     for (std::size_t i = 0; i < kLanes; ++i) take_next(i);
     while (any(active_)) {
       V end[M];
-      const I finished = advance<Real, M>(p, active_, x_, at_, end);
+      const I finished = advance<Real, M>(p, active_, x_, courses_.at, end);
       for (std::size_t i = 0; i < kLanes; ++i)
         if (active_[i]) settle(i, finished[i] != 0, end);
     }
@@ -37,32 +37,16 @@ class Solver {
  private:
   void settle(std::size_t i, bool finished, const V* end) {
     ++out_.steps;
-    ++steps_[i];
-    const bool lost = at_.lost[i] != 0;
-    if (!finished && !lost && steps_[i] < settings_.iterations) return;
-    if (!finished && !lost && !held_[i]) return hold(i);
-    out_.fate[ray_[i]] = !finished ? kFailed : held_[i] ? kHeld : kSolved;
-    for (std::size_t m = 0; m < M; ++m) out_.areal_density[m * data_.rays + ray_[i]] = end[m][i];
+    std::uint8_t& fate = out_.fate[ray_[i]];
+    if (!courses_.ended(i, system_, settings_, finished, fate)) return;
+    const V* density = fate == kUnfinished ? courses_.at.trial : end;
+    for (std::size_t m = 0; m < M; ++m) out_.areal_density[m * data_.rays + ray_[i]] = density[m][i];
     take_next(i);
   }
 
   void take_next(std::size_t i) {
     active_[i] = queue_.next() ? -1 : 0;
-    if (!active_[i]) return;
-    ray_[i] = queue_.give(i, rays_, start_, at_);
-    held_[i] = false;
-    steps_[i] = 0;
-  }
-
-  // Where the search ended neither at a safe optimum nor lost, most often because the Hessian is not safely positive there: once
-  // more with the ridge.
-  void hold(std::size_t i) {
-    held_[i] = true;
-    steps_[i] = 0;
-    V from[M];
-    for (std::size_t m = 0; m < M; ++m) from[m] = start_[m];
-    at_.restart(i, system_, from, i, Lanes<Real>::kHuge);
-    for (std::size_t m = 0; m < M; ++m) at_.ridge[m][i] = ridge<Real>(system_.unit[m]);
+    if (active_[i]) ray_[i] = queue_.give(i, rays_, courses_);
   }
 
   void finish(std::size_t at) {
@@ -103,12 +87,10 @@ class Solver {
   StartQueue<Real, M> queue_;
   // The lanes: the data of each, where its search stands, which ray it is.
   RayBlock<Real> rays_;
-  Standing<Real, M> at_;
+  Courses<Real, M> courses_;
   Expected<Real, M> x_;
-  V start_[M] = {};
   I active_ = {};
-  std::size_t ray_[kLanes] = {}, steps_[kLanes] = {};
-  bool held_[kLanes] = {};
+  std::size_t ray_[kLanes] = {};
 };
 
 template <class Real, std::size_t M>

@@ -1,19 +1,96 @@
 // Where the search on the full spectra starts: least squares of the logarithms, then the same search on few energies. For a
 // vector of neighbouring rays at a time, handed out one by one. Kernel sources only.
 #pragma once
-#include "gadgets/decomposition/search.h"
+#include "gadgets/decomposition/courses.h"
 
 namespace counterflow::COUNTERFLOW_KERNEL {
 namespace {
 
 constexpr double kStartTolerance = 0.05;  // [sigma] of the search on the coarse spectra
-constexpr std::size_t kStartIterations = 8;
-constexpr double kFarthestStart = 50;  // [attenuation lengths]
+constexpr double kFarthestStart = 50;     // [attenuation lengths]
+constexpr double kLeastPrimary = 0.3;     // [counts] in logarithms
+
+// Least squares, weighted by counts, of ln(P_b(centre) / P_b measured) against the slope at the centre.
+template <class Real, std::size_t M>
+struct LinearStart {
+  using V = Vector<Real>;
+  V transmitted_value[kMaxBins], slope[kMaxBins][M];  // P_b and -d ln P_b / dA at the centre
+  V primary[kMaxBins], difference[kMaxBins];          // the weight of bin b; the logarithm above
+  V matrix[kPairs<M>] = {}, change[M], end[M];
+  Mask<Real> sane;
+
+  // `x` is overwritten; behind known attenuators it holds the coarse spectra at the centre.
+  LinearStart(const RaySystem<Real>& system, const RayBlock<Real>& rays, bool non_negative, Expected<Real, M>& x) {
+    at_centre(system, rays, x);
+    V right[M] = {};
+    for (std::size_t b = 0; b < system.bins; ++b) {
+      primary[b] = larger(rays.counts[b] - rays.background[b], all<Real>(static_cast<Real>(kLeastPrimary)));
+      difference[b] = -log<Real>(primary[b] / (rays.open[b] * transmitted_value[b]));
+      for (std::size_t i = 0; i < M; ++i) {
+        const V u = primary[b] * slope[b][i];
+        right[i] += u * difference[b];
+        for (std::size_t j = i; j < M; ++j) matrix[pair<M>(i, j)] += u * slope[b][j];
+      }
+    }
+    Factor<Real, M>(matrix).solve(right, change);
+    sane = ~Mask<Real>{};
+    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(change[m]) < static_cast<Real>(kFarthestStart) * system.unit[m];
+    for (std::size_t m = 0; m < M; ++m) {
+      end[m] = system.centre[m] + (sane ? change[m] : all<Real>(0));
+      if (non_negative) end[m] = larger(end[m], all<Real>(0));
+    }
+  }
+
+ private:
+  // From the table, or behind known attenuators for each ray on the coarse spectra.
+  void at_centre(const RaySystem<Real>& system, const RayBlock<Real>& rays, Expected<Real, M>& x) {
+    for (std::size_t b = 0; b < system.bins; ++b) {
+      transmitted_value[b] = all<Real>(system.centre_value[b]);
+      for (std::size_t m = 0; m < M; ++m) slope[b][m] = all<Real>(system.centre_slope[b * M + m]);
+    }
+    if (system.full.known == 0) return;
+    V centre[M];
+    for (std::size_t m = 0; m < M; ++m) centre[m] = all<Real>(system.centre[m]);
+    expect<Real, M>(system.coarse, system.bins, rays, centre, x);
+    for (std::size_t b = 0; b < system.bins; ++b) {
+      const V seen = x.lambda[b] - rays.background[b];
+      transmitted_value[b] = seen / rays.open[b];
+      for (std::size_t m = 0; m < M; ++m) slope[b][m] = -x.slope[b][m] / seen;
+    }
+  }
+};
+
+// The search on the coarse spectra from `linear`.
+template <class Real, std::size_t M>
+struct CoarseStart {
+  Vector<Real> found[M] = {}, rate2 = {};
+  Mask<Real> done = {}, sane;  // not `sane`: the linear start stands
+
+  // each(trial, at, tried) is told of each step: the points tried, where the lanes stand after it, which lanes had a part in it.
+  CoarseStart(const RaySystem<Real>& system, const RaySettings<Real>& settings, const RayBlock<Real>& rays,
+              const Vector<Real>* linear, Expected<Real, M>& x, auto&& each) {
+    const Problem<Real, M> p{system, system.coarse, rays, settings.non_negative, static_cast<Real>(kStartTolerance), false};
+    Standing<Real, M> at;
+    for (std::size_t m = 0; m < M; ++m) at.begin(m, ~Mask<Real>{}, all<Real>(system.centre[m]), linear[m]);
+    for (std::size_t steps = 0; steps < settings.start_iterations && any(~done); ++steps) {
+      Vector<Real> trial[M], end[M];
+      for (std::size_t m = 0; m < M; ++m) trial[m] = at.trial[m];
+      const Mask<Real> finished = advance<Real, M>(p, ~done, x, at, end);
+      each(trial, at, ~done);
+      for (std::size_t m = 0; m < M; ++m) found[m] = finished ? end[m] : done ? found[m] : at.base[m];
+      rate2 = done ? rate2 : at.rate2;
+      done |= finished;
+    }
+    sane = ~at.fresh;
+    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(found[m]) < static_cast<Real>(4 * kFarthestStart) * system.unit[m];
+    for (std::size_t m = 0; m < M; ++m) found[m] = sane ? found[m] : linear[m];
+    rate2 = done & sane ? rate2 : all<Real>(Lanes<Real>::kHuge);
+  }
+};
 
 template <class Real, std::size_t M>
 class StartQueue {
   using V = Vector<Real>;
-  using I = Mask<Real>;
   static constexpr std::size_t kLanes = Lanes<Real>::kCount;
 
  public:
@@ -31,76 +108,23 @@ class StartQueue {
     return false;
   }
   // Puts that ray into lane `i`; its number.
-  std::size_t give(std::size_t i, RayBlock<Real>& rays, V* start, Standing<Real, M>& at) const {
+  std::size_t give(std::size_t i, RayBlock<Real>& rays, Courses<Real, M>& courses) const {
     const std::size_t from = ray_ % kLanes;
     copy_lane<Real>(system_, rays_, from, rays, i);
-    for (std::size_t m = 0; m < M; ++m) start[m][i] = linear_[m][from];
-    at.restart(i, system_, found_, from, rate2_[from]);
+    courses.begin(i, system_, linear_, found_, from, rate2_[from]);
     return ray_;
   }
 
  private:
   void find_starts(std::size_t at) {
     load_block<Real, M>(system_, data_, fate_, at, rays_);
-    linear_start(linear_);
-    coarse_start();
-  }
-
-  // P_b and -d ln P_b / dA at the centre: from the table, or behind known attenuators for each ray on the coarse spectra.
-  void at_centre(V* value, V (*slope)[M]) {
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      value[b] = all<Real>(system_.centre_value[b]);
-      for (std::size_t m = 0; m < M; ++m) slope[b][m] = all<Real>(system_.centre_slope[b * M + m]);
-    }
-    if (system_.full.known == 0) return;
-    V centre[M];
-    for (std::size_t m = 0; m < M; ++m) centre[m] = all<Real>(system_.centre[m]);
-    expect<Real, M>(system_.coarse, system_.bins, rays_, centre, x_);
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      const V primary = x_.lambda[b] - rays_.background[b];
-      value[b] = primary / rays_.open[b];
-      for (std::size_t m = 0; m < M; ++m) slope[b][m] = -x_.slope[b][m] / primary;
-    }
-  }
-
-  // Least squares, weighted by counts, of ln(P_b(centre) / P_b measured) against the slope at the centre.
-  void linear_start(V* a) {
-    V matrix[kPairs<M>] = {}, right[M] = {}, change[M], value[kMaxBins], slope[kMaxBins][M];
-    at_centre(value, slope);
-    for (std::size_t b = 0; b < system_.bins; ++b) {
-      const V primary = larger(rays_.counts[b] - rays_.background[b], all<Real>(static_cast<Real>(0.3)));
-      const V h = -log<Real>(primary / (rays_.open[b] * value[b]));
-      for (std::size_t i = 0; i < M; ++i) {
-        const V u = primary * slope[b][i];
-        right[i] += u * h;
-        for (std::size_t j = i; j < M; ++j) matrix[pair<M>(i, j)] += u * slope[b][j];
-      }
-    }
-    Factor<Real, M>(matrix).solve(right, change);
-    I sane = ~I{};
-    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(change[m]) < static_cast<Real>(kFarthestStart) * system_.unit[m];
+    const LinearStart<Real, M> linear(system_, rays_, settings_.non_negative, x_);
+    const CoarseStart<Real, M> coarse(system_, settings_, rays_, linear.end, x_, [](auto&&...) {});
     for (std::size_t m = 0; m < M; ++m) {
-      a[m] = system_.centre[m] + (sane ? change[m] : all<Real>(0));
-      if (settings_.non_negative) a[m] = larger(a[m], all<Real>(0));
+      linear_[m] = linear.end[m];
+      found_[m] = coarse.found[m];
     }
-  }
-
-  void coarse_start() {
-    const Problem<Real, M> p{system_, system_.coarse, rays_, settings_.non_negative, static_cast<Real>(kStartTolerance), false};
-    Standing<Real, M> at;
-    for (std::size_t m = 0; m < M; ++m) at.begin(m, ~I{}, all<Real>(system_.centre[m]), linear_[m]);
-    I done = {};
-    for (std::size_t steps = 0; steps < kStartIterations && any(~done); ++steps) {
-      V end[M];
-      const I finished = advance<Real, M>(p, ~done, x_, at, end);
-      for (std::size_t m = 0; m < M; ++m) found_[m] = finished ? end[m] : done ? found_[m] : at.base[m];
-      rate2_ = done ? rate2_ : at.rate2;
-      done |= finished;
-    }
-    I sane = ~at.fresh;
-    for (std::size_t m = 0; m < M; ++m) sane &= magnitude(found_[m]) < static_cast<Real>(4 * kFarthestStart) * system_.unit[m];
-    for (std::size_t m = 0; m < M; ++m) found_[m] = sane ? found_[m] : linear_[m];
-    rate2_ = done & sane ? rate2_ : all<Real>(Lanes<Real>::kHuge);
+    rate2_ = coarse.rate2;
   }
 
   const RaySystem<Real>& system_;
