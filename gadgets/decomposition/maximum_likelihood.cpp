@@ -304,8 +304,10 @@ void MaximumLikelihood<Real>::adjoin_part(const Part& part, const State& state, 
                                 part.own ? shift_bar.data() : nullptr,
                                 residuals ? residual_bar.data() : nullptr};
   const RaySystem<Real> system = part.tables->system();
-  if (adjoint_ == "unrolled") unroll(system, settings(corrected), patch.data(), solution, out);
-  else {
+  if (adjoint_ == "unrolled") {
+    unroll(system, settings(corrected), patch.data(), solution, out);
+    state.tally->unrolled += solution.steps;
+  } else {
     if (corrected) solve(system, settings(false), patch.data(), solution);  // y does not hold the optimum itself
     adjoin(system, settings(corrected), patch.data(), solution, out);
   }

@@ -27,6 +27,7 @@ class MaximumLikelihood {
   using Params = None;
   struct Tally {
     std::atomic<std::uint64_t> rays{0}, failed{0}, held{0}, unfinished{0}, steps{0};
+    std::atomic<std::uint64_t> unrolled{0};  // of adjoint(): steps that it went back through
   };
   // Rays of one view that share their spectra, or that each have thresholds of their own.
   struct Part {
