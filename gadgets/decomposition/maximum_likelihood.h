@@ -1,8 +1,7 @@
 // Areal densities of two or three basis materials from photon counts, ray by ray, by maximum likelihood:
 //   minimise over A   sum_b [lambda_b - y_b ln lambda_b]        (Poisson; lambda_b of core/physics/counts_model.h)
 // by Newton's method with the full Hessian, to a stated tolerance; its adjoint by the implicit function theorem, or back through
-// the steps. Formulas, what
-// happens to rays without an optimum, and measured figures: docs/decomposition.md.
+// the steps. Formulas, what happens to rays without an optimum, and measured figures: docs/decomposition.md.
 #pragma once
 #include <atomic>
 #include <cstdint>
