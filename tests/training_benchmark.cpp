@@ -25,7 +25,7 @@ struct Trained {
         space(chain, header, initial_parameters(chain, header)) {}
 
   Objective<float> objective(std::size_t memory) {
-    TrainingScan<float> one{"scan", header, [this] { return scan.source(); }};
+    TrainingScan<float> one{"scan", header, [this] { return scan.source(); }, {}};
     one.header.truth = std::make_shared<const Truth>(scan.truth);
     return {chain, {one}, space, workers, {.memory = memory, .rows_per_block = 0}, team, nullptr};
   }

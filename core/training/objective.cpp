@@ -1,8 +1,10 @@
 #include "core/training/objective.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "core/training/optimisers.h"
 #include "core/training/perfect_scan.h"
@@ -55,6 +57,26 @@ struct Objective<Real>::Unit {
   Source<Real> open() const { return block_source<Real>(owner->open(), block); }
 };
 
+// What all members are to compute.
+template <class Real>
+struct Objective<Real>::Order {
+  enum class What { end, loss, loss_of_redrawn, curvature };
+  What what = What::end;
+  std::vector<double> u, more = {};  // more: units of a loss, v of a curvature
+  std::uint64_t seed = 0;            // of counts drawn anew
+
+  std::vector<double> words() const {
+    std::vector<double> out = {static_cast<double>(what), std::bit_cast<double>(seed), static_cast<double>(u.size())};
+    out.insert(out.end(), u.begin(), u.end());
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  static Order of(const std::vector<double>& words) {
+    const auto u = words.begin() + 3, more = u + static_cast<std::ptrdiff_t>(words[2]);
+    return {static_cast<What>(words[0]), {u, more}, {more, words.end()}, std::bit_cast<std::uint64_t>(words[1])};
+  }
+};
+
 template <class Real>
 Objective<Real>::~Objective() = default;
 
@@ -82,23 +104,28 @@ Objective<Real>::Objective(const Chain<Real>& chain, std::vector<TrainingScan<Re
       auto unit = std::make_unique<Unit>();
       unit->owner = owner;
       unit->block = {first, n};
-      unit->header = block_header(owner->header, unit->block);
-      tape_bytes_ = std::max(tape_bytes_, kept_bytes(chain, unit->header));
       units_.push_back(std::move(unit));
     }
   }
-  check_truth();
   if (units_.empty()) throw ConfigError("expected an archive to train on, got none");
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    TrainingScan<Real>& scan = *units_[i]->owner;
+    if (mine(i) && scan.read) std::exchange(scan.read, nullptr)(scan.header);
+    units_[i]->header = block_header(scan.header, units_[i]->block);
+    tape_bytes_ = std::max(tape_bytes_, kept_bytes(chain, units_[i]->header));
+  }
+  check_truth();
   tape_ = tape_bytes_ <= settings.memory ? Tape::keep : Tape::recompute;
-  for (std::size_t i = team.rank(); i < units_.size(); i += team.size()) begin(*units_[i], images);
+  for (std::size_t i = 0; i < units_.size(); ++i)
+    if (mine(i)) begin(*units_[i], images);
 }
 
 template <class Real>
 void Objective<Real>::check_truth() const {
   const bool asked = std::ranges::any_of(loss_stages_, [&](std::size_t k) { return chain_.stages[k]->reference() == "truth"; });
-  for (const auto& unit : units_)
-    if (asked && !unit->header.truth)
-      throw ConfigError(unit->owner->name + ": the chain's losses compare with the truth, but this archive has none " +
+  for (std::size_t i = 0; i < units_.size(); ++i)
+    if (asked && mine(i) && !units_[i]->header.truth)
+      throw ConfigError(units_[i]->owner->name + ": the chain's losses compare with the truth, but this archive has none " +
                         "(truth_materials); give the loss a reference image, or train on a scan that knows its object");
 }
 
@@ -119,15 +146,47 @@ void Objective<Real>::begin(Unit& unit, const ReferenceImages<Real>& images) {
   }
 }
 
+template <class Real>
+void Objective<Real>::lead(const std::function<void()>& work) {
+  if (!team_.leads()) return follow();
+  try {
+    work();
+  } catch (...) {
+    told({});
+    throw;
+  }
+  told({});
+}
+
+template <class Real>
+typename Objective<Real>::Order Objective<Real>::told(Order order) {
+  if (team_.size() == 1) return order;
+  std::vector<double> words = order.words();
+  team_.tell(words);
+  return Order::of(words);
+}
+
+template <class Real>
+void Objective<Real>::follow() {
+  using What = typename Order::What;
+  for (Order order = told({}); order.what != What::end; order = told({})) try {
+      if (order.what == What::curvature) curvature(order);
+      else evaluate(order);
+    } catch (const TeamError&) {  // the first member hears it too, and decides
+    }
+}
+
 // loss, losses..., gradient in u: one flat vector, as it travels between the members of a team.
 template <class Real>
-std::vector<double> Objective<Real>::evaluate_unit(Unit& unit, const ChainParameters& parameters, std::span<const double> u,
-                                                   const std::function<Source<Real>()>& open) {
+std::vector<double> Objective<Real>::evaluate_unit(Unit& unit, const ChainParameters& parameters, const Order& order) {
+  const auto open = [&] {
+    return order.what == Order::What::loss_of_redrawn ? redrawn<Real>(unit.open(), order.seed) : unit.open();
+  };
   unit.run->restart(parameters);
   std::vector<double> out = {unit.run->forward(open(), tape_)};
   const auto losses = unit.run->losses();
   for (std::size_t k : loss_stages_) out.push_back(losses[k]);
-  const auto gradient = space_.pulled_back(unit.run->backward(tape_ == Tape::keep ? Source<Real>() : open(), tape_), u);
+  const auto gradient = space_.pulled_back(unit.run->backward(tape_ == Tape::keep ? Source<Real>() : open(), tape_), order.u);
   out.insert(out.end(), gradient.begin(), gradient.end());
   unit.run->restart(parameters);  // lets go of what was kept
   return out;
@@ -135,7 +194,7 @@ std::vector<double> Objective<Real>::evaluate_unit(Unit& unit, const ChainParame
 
 template <class Real>
 LossEvaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units) {
-  return evaluate(u, units, [](const Unit& unit) { return unit.open(); });
+  return evaluate(told({Order::What::loss, {u.begin(), u.end()}, {units.begin(), units.end()}}));
 }
 
 template <class Real>
@@ -144,7 +203,7 @@ std::vector<std::vector<double>> Objective<Real>::gradient_noise(std::span<const
   const std::vector<double> at = evaluate(u, {}).gradient;
   std::vector<std::vector<double>> out;
   for (std::size_t k = 0; k < draws; ++k) {
-    auto drawn = evaluate(u, {}, [&](const Unit& unit) { return redrawn<Real>(unit.open(), seed + k); }).gradient;
+    auto drawn = evaluate(told({Order::What::loss_of_redrawn, {u.begin(), u.end()}, {}, seed + k})).gradient;
     for (std::size_t i = 0; i < at.size(); ++i) drawn[i] -= at[i];
     out.push_back(std::move(drawn));
   }
@@ -152,21 +211,20 @@ std::vector<std::vector<double>> Objective<Real>::gradient_noise(std::span<const
 }
 
 template <class Real>
-LossEvaluation Objective<Real>::evaluate(std::span<const double> u, std::span<const std::size_t> units,
-                                         const std::function<Source<Real>(const Unit&)>& open) {
-  std::vector<std::size_t> all(units_.size());
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-  if (units.empty()) units = all;
-  const ChainParameters parameters = space_.at(u);
+LossEvaluation Objective<Real>::evaluate(const Order& order) {
+  std::vector<std::size_t> units(order.more.begin(), order.more.end());
+  if (units.empty())
+    for (std::size_t i = 0; i < units_.size(); ++i) units.push_back(i);
   std::vector<std::vector<double>> of_units(units.size());
-  for (std::size_t i = 0; i < units.size(); ++i)
-    if (units[i] % team_.size() == team_.rank()) {
-      Unit& unit = *units_[units[i]];
-      of_units[i] = evaluate_unit(unit, parameters, u, [&] { return open(unit); });
-    }
-  team_.share(of_units);
+  team_.together([&] {
+    const ChainParameters parameters = space_.at(order.u);
+    for (std::size_t i = 0; i < units.size(); ++i)
+      if (mine(units[i])) of_units[i] = evaluate_unit(*units_[units[i]], parameters, order);
+  });
+  team_.gather(of_units);
 
   LossEvaluation e;
+  if (!team_.leads()) return e;
   e.losses.resize(loss_stages_.size());
   e.gradient.resize(size());
   const double share = 1 / static_cast<double>(units.size());
@@ -175,7 +233,7 @@ LossEvaluation Objective<Real>::evaluate(std::span<const double> u, std::span<co
     for (std::size_t k = 0; k < e.losses.size(); ++k) e.losses[k] += share * unit[1 + k];
     for (std::size_t i = 0; i < e.gradient.size(); ++i) e.gradient[i] += share * unit[1 + e.losses.size() + i];
   }
-  e.prior = space_.prior(u, e.gradient);
+  e.prior = space_.prior(order.u, e.gradient);
   e.loss += e.prior;
   return e;
 }
@@ -209,13 +267,22 @@ std::vector<double> Objective<Real>::curvature_of_unit(Unit& unit, std::span<con
 
 template <class Real>
 std::vector<double> Objective<Real>::curvature(std::span<const double> u, std::span<const double> v) {
+  return curvature(told({Order::What::curvature, {u.begin(), u.end()}, {v.begin(), v.end()}}));
+}
+
+template <class Real>
+std::vector<double> Objective<Real>::curvature(const Order& order) {
   std::vector<std::vector<double>> of_units(units_.size());
-  for (std::size_t i = team_.rank(); i < units_.size(); i += team_.size()) of_units[i] = curvature_of_unit(*units_[i], u, v);
-  team_.share(of_units);
+  team_.together([&] {
+    for (std::size_t i = 0; i < units_.size(); ++i)
+      if (mine(i)) of_units[i] = curvature_of_unit(*units_[i], order.u, order.more);
+  });
+  team_.gather(of_units);
   std::vector<double> product(size());
+  if (!team_.leads()) return product;
   for (const auto& unit : of_units)
     for (std::size_t i = 0; i < product.size(); ++i) product[i] += unit[i] / static_cast<double>(units_.size());
-  space_.add_prior_product(u, v, product);
+  space_.add_prior_product(order.u, order.more, product);
   return product;
 }
 

@@ -3,7 +3,8 @@
 //   loss(u) = mean over units of [ sum over losses of weight x loss ] + prior(u)
 //
 // A unit is a scan, or a block of a scan's detector rows. Units are dealt to the members of a team (one process, or the ranks of
-// mpirun) and their results are summed in the units' order in double: the same for any number of members and threads.
+// mpirun), neighbours to the same; their results are summed by the first member, in the units' order, in double: the same bits
+// for any number of members and threads.
 #pragma once
 #include <functional>
 #include <memory>
@@ -15,15 +16,17 @@
 #include "core/training/optimiser.h"
 #include "core/training/parameter_space.h"
 #include "core/training/row_block.h"
+#include "core/training/team.h"
 
 namespace counterflow {
 
 // An archive to learn from.
 template <class Real>
 struct TrainingScan {
-  std::string name;                    // of messages
-  ScanHeader header;                   // with the truth, where it is known
-  std::function<Source<Real>()> open;  // its views from the first air view on, each time
+  std::string name;                       // of messages
+  ScanHeader header;                      // what `read` adds may be missing
+  std::function<Source<Real>()> open;     // its views from the first air view on, each time
+  std::function<void(ScanHeader&)> read;  // once, by a member that has units of it: checks it, adds the truth
 };
 
 // Images of a file as messages, for losses whose reference is a file's name.
@@ -35,16 +38,6 @@ struct ObjectiveSettings {
   std::size_t rows_per_block = 0;             // 0: all rows of a scan together
 };
 
-// Processes that share the units.
-class Team {
- public:
-  virtual ~Team() = default;
-  virtual std::size_t size() const { return 1; }
-  virtual std::size_t rank() const { return 0; }
-  // Every member gives the vectors of its own units (others empty), and gets those of all.
-  virtual void share(std::vector<std::vector<double>>& /*of_units*/) {}
-};
-
 template <class Real>
 class Objective final : public Problem {
  public:
@@ -52,6 +45,10 @@ class Objective final : public Problem {
   Objective(const Chain<Real>& chain, std::vector<TrainingScan<Real>> scans, const ParameterSpace& space, Workers& workers,
             const ObjectiveSettings& settings, Team& team, const ReferenceImages<Real>& images);
   ~Objective() override;
+
+  // On the first member: does the work, in which the objective may be asked anything below. On the others: computes what that
+  // asks for, until the work is done or has failed.
+  void lead(const std::function<void()>& work);
 
   std::size_t size() const override { return space_.size(); }
   std::size_t units() const override;
@@ -69,12 +66,15 @@ class Objective final : public Problem {
 
  private:
   struct Unit;
+  struct Order;
+  bool mine(std::size_t unit) const { return unit * team_.size() / units_.size() == team_.rank(); }
   void check_truth() const;
   void begin(Unit& unit, const ReferenceImages<Real>& images);
-  std::vector<double> evaluate_unit(Unit& unit, const ChainParameters& parameters, std::span<const double> u,
-                                    const std::function<Source<Real>()>& open);
-  LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t> units,
-                          const std::function<Source<Real>(const Unit&)>& open);
+  Order told(Order order);
+  void follow();
+  LossEvaluation evaluate(const Order& order);
+  std::vector<double> evaluate_unit(Unit& unit, const ChainParameters& parameters, const Order& order);
+  std::vector<double> curvature(const Order& order);
   std::vector<double> curvature_of_unit(Unit& unit, std::span<const double> u, std::span<const double> v);
 
   const Chain<Real>& chain_;

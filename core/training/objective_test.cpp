@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <thread>
+
 #include "core/training/test_training.h"
 
 namespace counterflow {
@@ -77,37 +82,132 @@ TEST(Objective, of_some_units_is_their_mean) {
   EXPECT_NEAR(m.objective.evaluate(u, {}).losses[0], sum / 3, 1e-14);
 }
 
-// Members of a team that each do their own units, one after the other in this process.
-TEST(Objective, shared_by_a_team_is_that_of_one) {
-  struct Member final : Team {
-    std::size_t n, k;
-    std::vector<std::vector<double>>* board;  // [unit], what members have given
-    Member(std::size_t n_, std::size_t k_, std::vector<std::vector<double>>* b) : n(n_), k(k_), board(b) {}
-    std::size_t size() const override { return n; }
-    std::size_t rank() const override { return k; }
-    void share(std::vector<std::vector<double>>& of_units) override {
-      board->resize(of_units.size());
-      for (std::size_t i = 0; i < of_units.size(); ++i)
-        if (!of_units[i].empty()) (*board)[i] = of_units[i];
-      of_units = *board;
-      for (auto& unit : of_units)
-        if (unit.empty()) unit.assign(3 + 4, 0.0);  // not yet known in this pass
+// A team whose members are threads of this process.
+class Meeting {
+ public:
+  explicit Meeting(std::size_t n) : n_(n), errors_(n), barrier_(static_cast<std::ptrdiff_t>(n)) {}
+
+  // What each member does with its own objective of so many scans; the errors that came out, [member].
+  using Play = std::function<void(Objective<double>&)>;
+  std::vector<std::string> play(std::vector<TrainingScan<double>> scans, const Play& leading);
+
+ private:
+  class Member;
+  std::size_t n_;
+  std::vector<std::string> errors_;
+  std::vector<double> words_;
+  std::vector<std::vector<double>> board_;  // [unit]
+  std::barrier<> barrier_;
+};
+
+class Meeting::Member final : public Team {
+ public:
+  Member(Meeting& meeting, std::size_t rank) : m_(meeting), rank_(rank) {}
+  std::size_t size() const override { return m_.n_; }
+  std::size_t rank() const override { return rank_; }
+  void together(const std::function<void()>& part) override {
+    try {
+      m_.errors_[rank_].clear();
+      part();
+    } catch (const Error& error) {
+      m_.errors_[rank_] = error.what();
     }
-  };
-  Made<double> one(3, 1, {});
-  const auto u = somewhere(one.space.size());
-  const LossEvaluation alone = one.objective.evaluate(u, {});
-  std::vector<std::vector<double>> board;
-  LossEvaluation last;
-  for (std::size_t k : {0, 1}) {
-    const auto chain = chain_of<double>(kTrained);
-    Workers workers(1);
-    Member member(2, k, &board);
-    Objective<double> objective(chain, toy_scans<double>(3), one.space, workers, {}, member, nullptr);
-    last = objective.evaluate(u, {});
+    m_.barrier_.arrive_and_wait();
+    const auto errors = m_.errors_;
+    m_.barrier_.arrive_and_wait();
+    for (const auto& error : errors)
+      if (!error.empty()) throw TeamError(error);
   }
-  EXPECT_EQ(last.loss, alone.loss);
-  EXPECT_EQ(last.gradient, alone.gradient);
+  void tell(std::vector<double>& words) override {
+    if (rank_ == 0) m_.words_ = words;
+    m_.barrier_.arrive_and_wait();
+    words = m_.words_;
+    m_.barrier_.arrive_and_wait();
+  }
+  void gather(std::vector<std::vector<double>>& of_units) override {
+    if (rank_ == 0) m_.board_.resize(of_units.size());
+    m_.barrier_.arrive_and_wait();
+    for (std::size_t i = 0; i < of_units.size(); ++i)
+      if (!of_units[i].empty()) m_.board_[i] = of_units[i];
+    m_.barrier_.arrive_and_wait();
+    if (rank_ == 0) of_units = m_.board_;
+  }
+
+ private:
+  Meeting& m_;
+  std::size_t rank_;
+};
+
+std::vector<std::string> Meeting::play(std::vector<TrainingScan<double>> scans, const Play& leading) {
+  std::vector<std::string> out(n_);
+  std::vector<std::jthread> threads;
+  for (std::size_t k = 0; k < n_; ++k)
+    threads.emplace_back([&, k] {
+      const auto chain = chain_of<double>(kTrained);
+      const ParameterSpace space(chain, toy_header(), initial_parameters(chain, toy_header()));
+      Workers workers(1);
+      Member member(*this, k);
+      try {
+        std::unique_ptr<Objective<double>> objective;
+        member.together([&] {
+          objective = std::make_unique<Objective<double>>(chain, scans, space, workers, ObjectiveSettings{}, member, nullptr);
+        });
+        objective->lead([&] { leading(*objective); });
+      } catch (const Error& error) {
+        out[k] = error.what();
+      }
+    });
+  threads.clear();
+  return out;
+}
+
+TEST(Objective, of_any_team_has_the_bits_of_one_process) {
+  Made<double> one(4, 1, {});
+  const auto u = somewhere(one.space.size()), v = somewhere(one.space.size());
+  const LossEvaluation alone = one.objective.evaluate(u, {});
+  const LossEvaluation some = one.objective.evaluate(u, std::vector<std::size_t>{1, 3});
+  const auto product = one.objective.curvature(u, v);
+  const auto noise = one.objective.gradient_noise(u, 2, 5);
+  for (std::size_t members : {1, 2, 3, 6}) {
+    Meeting meeting(members);
+    const auto errors = meeting.play(toy_scans<double>(4), [&](Objective<double>& objective) {
+      const LossEvaluation e = objective.evaluate(u, {});
+      EXPECT_EQ(e.loss, alone.loss);
+      EXPECT_EQ(e.losses, alone.losses);
+      EXPECT_EQ(e.gradient, alone.gradient);
+      EXPECT_EQ(objective.evaluate(u, std::vector<std::size_t>{1, 3}).gradient, some.gradient);
+      EXPECT_EQ(objective.curvature(u, v), product);
+      EXPECT_EQ(objective.gradient_noise(u, 2, 5), noise);
+    });
+    EXPECT_EQ(errors, std::vector<std::string>(members));
+  }
+}
+
+TEST(Objective, of_a_team_reads_each_scan_once_and_tells_one_error) {
+  auto scans = toy_scans<double>(4);
+  std::array<std::atomic<int>, 4> read{}, opened{};
+  for (std::size_t k = 0; k < 4; ++k) {
+    scans[k].read = [&, k](ScanHeader&) { ++read[k]; };
+    scans[k].open = [&, k, open = scans[k].open] {
+      if (k == 3 && ++opened[k] == 2) throw ArchiveError("scan 3 is gone");
+      return open();
+    };
+  }
+  const std::vector<double> u(4, 0.0);
+  Meeting meeting(2);
+  const auto errors = meeting.play(scans, [&](Objective<double>& objective) {
+    objective.evaluate(u, {});
+    EXPECT_THROW(objective.evaluate(u, {}), TeamError);
+    objective.evaluate(u, {});  // all are still there
+    throw ArchiveError("the disk is full");
+  });
+  EXPECT_EQ(errors, (std::vector<std::string>{"the disk is full", ""}));
+  for (const auto& times : read) EXPECT_EQ(times, 1);
+  EXPECT_EQ(opened[3], 3);
+
+  scans[2].read = [](ScanHeader&) { throw ArchiveError("scan 2 is no archive"); };
+  const auto refused = Meeting(2).play(scans, [](Objective<double>&) { ADD_FAILURE() << "begun without scan 2"; });
+  EXPECT_EQ(refused, std::vector<std::string>(2, "scan 2 is no archive"));
 }
 
 TEST(Objective, curvature_is_that_of_the_losses_in_the_messages) {

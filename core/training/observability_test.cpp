@@ -31,7 +31,7 @@ struct Made {
       const std::string& parameters, std::function<Source<double>()> open = [] { return toy_views<double>(1); })
       : chain(chain_of<double>(parameters)),
         space(chain, toy_header(), initial_parameters(chain, toy_header())),
-        objective(chain, {{"scan", toy_header(), std::move(open)}}, space, workers, {}, team, nullptr) {}
+        objective(chain, {{"scan", toy_header(), std::move(open), {}}}, space, workers, {}, team, nullptr) {}
 
   std::vector<double> minimum() {
     const std::map<std::string, Setting> settings = {{"iterations", {"200", ""}}, {"decrease", {"0", ""}}};

@@ -73,7 +73,7 @@ template <class Real = double>
 std::vector<TrainingScan<Real>> toy_scans(std::size_t n) {
   std::vector<TrainingScan<Real>> scans;
   for (std::size_t k = 0; k < n; ++k)
-    scans.push_back({"scan " + std::to_string(k), toy_header(), [k] { return toy_views<Real>(k + 1); }});
+    scans.push_back({"scan " + std::to_string(k), toy_header(), [k] { return toy_views<Real>(k + 1); }, {}});
   return scans;
 }
 

@@ -73,7 +73,7 @@ std::vector<double> somewhere(std::size_t n) {
 template <class Real>
 struct Trained {
   Chain<Real> chain;
-  TrainingScan<Real> scan{"scan", small_scan().header, views<Real>};
+  TrainingScan<Real> scan{"scan", small_scan().header, views<Real>, {}};
   ParameterSpace space;
   Workers workers;
   Team team;
