@@ -38,6 +38,7 @@ ScanRun<Real>::ScanRun(const ScanRun& other)
       sizes_(other.sizes_),
       groups_(other.groups_),
       local_(other.local_),
+      watched_(other.watched_),
       emitted_(other.emitted_.size()),
       emitted_bar_(other.emitted_.size()),
       kept_(other.kept_.size()),
@@ -94,6 +95,12 @@ void ScanRun<Real>::divide_into_groups() {
     if (chain_.stages[k]->calibrates()) calibrating_.push_back(k);
   }
   kept_.resize(groups_.size());
+  const bool has_loss = std::ranges::any_of(chain_.stages, [](const auto& stage) { return stage->has_loss(); });
+  watched_.assign(n, !has_loss);
+  for (std::size_t k = n; k-- > 0;) {
+    if (chain_.stages[k]->form() == Form::sink) watched_[k] = true;
+    if (watched_[k] && chain_.source(k) != kScan) watched_[chain_.source(k)] = true;
+  }
 }
 
 template <class Real>
@@ -141,6 +148,7 @@ void ScanRun<Real>::work_forward(Token& token, const Group& group) const {
   token.out.resize(group.stages.size());
   for (std::size_t i = 0; i < group.stages.size(); ++i) {
     const std::size_t k = group.stages[i];
+    if (!runs(k)) continue;
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
     if (stage.form() != Form::fold) guard(k, x, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); });
@@ -160,6 +168,7 @@ void ScanRun<Real>::finish_forward(Token& token, const Group& group) {
   if (output && group.root != kScan && chain_.leaves(group.root)) output(*chain_.stages[group.root], token.input);
   for (std::size_t i = 0; i < group.stages.size(); ++i) {
     const std::size_t k = group.stages[i];
+    if (!runs(k)) continue;
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
     const bool passes_by = stage.form() == Form::map || (view_of(x).preview && stage.has_loss());
@@ -186,7 +195,7 @@ void ScanRun<Real>::show_preview(std::size_t fold) {
 template <class Real>
 void ScanRun<Real>::end_folds(const Group& group) {
   for (std::size_t k : group.stages)
-    if (chain_.stages[k]->form() == Form::fold)
+    if (chain_.stages[k]->form() == Form::fold && runs(k))
       guard(k, {}, [&] { chain_.stages[k]->end(*bound_[k], [&](M y) { emitted_[k].push_back(std::move(y)); }); });
 }
 
@@ -256,6 +265,7 @@ template <class Real>
 void ScanRun<Real>::finish_reference(Token& token, const Group& group) {
   for (std::size_t i = 0; i < group.stages.size(); ++i) {
     const std::size_t k = group.stages[i];
+    if (!runs(k)) continue;
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
     if (stage.form() == Form::fold) guard(k, x, [&] { stage.add(*bound_[k], x); });

@@ -96,6 +96,7 @@ class ScanRun {
   void bind(std::size_t stage, const std::vector<double>& parameters);
   void stream_groups(const Source<Real>& source, Tape tape, const Finish& finish);
   M next_of_scan(const Source<Real>& source, bool& object_seen);
+  bool runs(std::size_t stage) const { return output || watched_[stage]; }  // nobody sees what others give
   void work_forward(Token& token, const Group& group) const;
   M perfected(std::size_t stage, const M& x) const;
   void finish_forward(Token& token, const Group& group);
@@ -116,6 +117,7 @@ class ScanRun {
   std::vector<std::size_t> sizes_;  // parameters of a stage
   std::vector<Group> groups_;
   std::vector<std::size_t> local_;           // index of a stage within its group
+  std::vector<bool> watched_;                // [stage] a Sink takes from it, or from what does; all without a loss
   std::vector<std::vector<M>> emitted_;      // by Folds [stage]
   std::vector<std::vector<M>> emitted_bar_;  // their cotangents
   std::vector<std::vector<Token>> kept_;     // [group], Tape::keep

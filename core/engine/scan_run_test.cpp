@@ -209,6 +209,29 @@ TEST(Engine, losses_count_by_their_weights) {
   EXPECT_LT(worst_gradient_error(toy_chain<double>(xml), header), 1e-8);
 }
 
+TEST(Engine, a_run_without_output_leaves_out_what_no_loss_sees) {
+  const auto header = toy_header();
+  std::string xml = kToyChain;
+  xml.insert(xml.find("</stream>"), R"(<gadget after="gain"><name>unseen</name><dll>counterflow_test_gadgets</dll>
+<classname>TestGain</classname><property name="fail_at" value="7"/></gadget>)");
+  const auto chain = toy_chain<double>(xml);
+  Workers workers(2);
+  ScanRun<double> seen(chain, header, workers);
+  seen.output = [](const auto&, const auto&) {};
+  EXPECT_THROW(seen.forward(toy_scan<double>(header)), GadgetError);
+  const Result whole = run_toy(toy_chain<double>(), header, 2, Tape::keep);
+  for (Tape tape : {Tape::keep, Tape::recompute}) {
+    ScanRun<double> run(chain, header, workers);
+    EXPECT_EQ(run.forward(toy_scan<double>(header), tape), whole.loss);
+    const auto gradient = run.backward(toy_scan<double>(header), tape);
+    ASSERT_EQ(gradient.size(), chain.stages.size());
+    for (std::size_t k = 0, old = 0; k < gradient.size(); ++k)
+      if (chain.stages[k]->name != "unseen") {
+        EXPECT_EQ(gradient[k], whole.gradient[old++]) << chain.stages[k]->name;
+      }
+  }
+}
+
 TEST(Engine, losses_that_ask_for_the_truth_see_a_perfect_scan) {
   std::string xml = kToyChain;
   xml.insert(xml.find("</loss>"), "<property name=\"of_truth\" value=\"true\"/>");

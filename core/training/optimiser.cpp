@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/training/optimisers.h"
+#include "core/training/scaled_search.h"
 
 namespace counterflow {
 
@@ -16,6 +17,7 @@ std::unique_ptr<Optimiser> make_optimiser(const OptimiserText& text) {
   if (name == "adam") method = std::make_unique<Adam>();
   if (!method)
     throw ConfigError(text.where + ": <optimiser>: there is no method '" + name + "'" + did_you_mean(name, optimiser_names()));
+  method = std::make_unique<ScaledSearch>(std::move(method));
   PropertyReader read(text.settings, "<optimiser>");
   method->describe(read);
   read.finish();

@@ -64,9 +64,12 @@ struct Method {
   std::map<std::string, std::string> settings;
   double error;
 };
-const Method kMethods[] = {{"lbfgs", {{"tolerance", "1e-9"}, {"decrease", "0"}}, 1e-6},
-                           {"gauss-newton", {{"iterations", "40"}, {"tolerance", "1e-9"}, {"decrease", "0"}}, 1e-6},
-                           {"adam", {{"iterations", "2000"}, {"rate", "0.1"}, {"last_rate", "0.0001"}}, 1e-2}};
+const Method kMethods[] = {
+    {"lbfgs", {{"tolerance", "1e-9"}, {"decrease", "0"}}, 1e-6},
+    {"lbfgs", {{"tolerance", "1e-9"}, {"decrease", "0"}, {"probes", "2"}}, 1e-6},
+    {"gauss-newton", {{"iterations", "40"}, {"tolerance", "1e-9"}, {"decrease", "0"}}, 1e-6},
+    {"gauss-newton", {{"iterations", "40"}, {"tolerance", "1e-9"}, {"decrease", "0"}, {"probes", "2"}}, 1e-6},
+    {"adam", {{"iterations", "2000"}, {"rate", "0.1"}, {"last_rate", "0.0001"}}, 1e-2}};
 
 TEST(Optimiser, each_method_finds_the_minimum) {
   for (const Method& m : kMethods) {
@@ -96,6 +99,41 @@ TEST(Optimiser, a_resumed_search_ends_with_the_same_bits_and_asks_no_step_twice)
     EXPECT_LE(first.evaluations + rest.evaluations, whole.evaluations + 1) << m.name;
     EXPECT_LE(first.products + rest.products, whole.products) << m.name;
   }
+}
+
+TEST(Optimiser, probes_make_a_narrow_valley_round) {
+  struct Narrow final : Problem {  // curvatures from 1e-3 to 1e3, neighbours coupled
+    std::size_t evaluations = 0;
+    std::size_t size() const override { return 30; }
+    std::size_t units() const override { return 1; }
+    LossEvaluation evaluate(std::span<const double> u, std::span<const std::size_t>) override {
+      ++evaluations;
+      std::vector<double> r(u.begin(), u.end());
+      for (double& v : r) v -= 1;
+      LossEvaluation e;
+      e.gradient = curvature(u, r);
+      for (std::size_t i = 0; i < 30; ++i) e.loss += r[i] * e.gradient[i] / 2;
+      return e;
+    }
+    std::vector<double> curvature(std::span<const double>, std::span<const double> v) override {
+      std::vector<double> out(30);
+      for (std::size_t i = 0; i < 30; ++i) {
+        const double s = std::pow(10., static_cast<double>(7 * i % 30) / 10 - 1.5);
+        const double t = std::pow(10., static_cast<double>(7 * ((i + 1) % 30) % 30) / 10 - 1.5);
+        out[i] += s * s * v[i] + 0.4 * s * t * v[(i + 1) % 30];
+        out[(i + 1) % 30] += 0.4 * s * t * v[i];
+      }
+      return out;
+    }
+  };
+  const std::map<std::string, std::string> exact{{"iterations", "1000"}, {"tolerance", "1e-8"}, {"decrease", "0"}};
+  auto with_probes = exact;
+  with_probes["probes"] = "8";
+  Narrow as_it_is, round;
+  solved(*made("lbfgs", exact), as_it_is);
+  const auto u = solved(*made("lbfgs", with_probes), round);
+  for (double v : u) EXPECT_NEAR(v, 1, 1e-3);
+  EXPECT_LT(3 * round.evaluations, as_it_is.evaluations);
 }
 
 TEST(Optimiser, a_step_to_no_number_is_refused_and_told) {
@@ -131,7 +169,9 @@ TEST(Optimiser, an_error_of_the_problem_comes_through) {
     LossEvaluation evaluate(std::span<const double>, std::span<const std::size_t>) override {
       throw GadgetError("view 7 is bad");
     }
-    std::vector<double> curvature(std::span<const double>, std::span<const double>) override { return {}; }
+    std::vector<double> curvature(std::span<const double>, std::span<const double>) override {
+      throw GadgetError("view 7 is bad");
+    }
   } broken;
   for (const Method& m : kMethods) EXPECT_THROW(solved(*made(m.name, m.settings), broken), GadgetError) << m.name;
 }
