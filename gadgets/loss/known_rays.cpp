@@ -95,12 +95,22 @@ RayList<Real> KnownRays<Real>::list(const Counts<Real>& x) const {
     works = works && x.view.exposure * left >= choice_.least_counts;
     depth[i] = works ? -std::log(left / open) : std::numeric_limits<double>::infinity();
   }
+  const bool sum_rows = choice_.sum_rows && (x.threshold_shift.empty() || x.threshold_shift.extent(1) == 1);
   RayList<Real> out;
-  for (std::size_t i = 0; i < pixels; ++i) {
-    if (!fit(depth, i / geometry_.columns, i % geometry_.columns)) continue;
-    out.pixel.push_back(static_cast<std::uint32_t>(i));
-    out.areal_density.insert(out.areal_density.end(), density.begin() + static_cast<std::ptrdiff_t>(i * n),
-                             density.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
+  for (std::size_t column = 0; column < geometry_.columns; ++column) {
+    const Real* last = nullptr;  // densities of the column's last ray
+    for (std::size_t row = 0; row < geometry_.rows; ++row) {
+      if (!fit(depth, row, column)) continue;
+      const std::size_t i = row * geometry_.columns + column;
+      const Real* own = density.data() + i * n;
+      if (!(sum_rows && last && std::equal(own, own + n, last))) {
+        out.areal_density.insert(out.areal_density.end(), own, own + n);
+        out.first.push_back(out.first.back());
+      }
+      last = own;
+      out.pixel.push_back(static_cast<std::uint32_t>(i));
+      ++out.first.back();
+    }
   }
   return out;
 }

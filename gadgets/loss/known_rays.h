@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/message/message.h"
@@ -18,14 +19,20 @@ namespace counterflow::losses {
 struct RayChoice {
   double least_counts = 0;  // of all bins together
   double steepest = 0;      // change of -ln(transmission) from pixel to pixel; 0 = any
+  bool sum_rows = false;    // rays of one column that pass the same matter are one
 };
 
+// Each ray ends in one pixel, or in several rows of a column whose counts add up.
 template <class Real>
 struct RayList {
-  std::vector<std::uint32_t> pixel;  // [ray] row columns + column, ascending
-  std::vector<Real> areal_density;   // [ray, attenuator] g/cm^2, of the object, then of the bowtie
-  std::size_t rays() const { return pixel.size(); }
-  std::size_t bytes() const { return pixel.size() * sizeof(pixel[0]) + areal_density.size() * sizeof(Real); }
+  std::vector<std::uint32_t> pixel;        // row columns + column, ray by ray
+  std::vector<std::uint32_t> first = {0};  // [ray + 1] in pixel
+  std::vector<Real> areal_density;         // [ray, attenuator] g/cm^2, of the object, then of the bowtie
+  std::size_t rays() const { return first.size() - 1; }
+  std::span<const std::uint32_t> pixels(std::size_t ray) const {
+    return {pixel.data() + first[ray], first[ray + 1] - first[ray]};
+  }
+  std::size_t bytes() const { return (pixel.size() + first.size()) * sizeof(pixel[0]) + areal_density.size() * sizeof(Real); }
 };
 
 template <class Real>

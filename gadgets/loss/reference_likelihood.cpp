@@ -24,6 +24,19 @@ struct Deviance {
   }
 };
 
+// What the pixels of a ray hold of one bin, which begins at `at`.
+struct Bin {
+  double count = 0, open = 0, background = 0;
+  template <class Real>
+  Bin(const Counts<Real>& x, std::span<const std::uint32_t> pixels, std::size_t at) {
+    for (std::size_t pixel : pixels) {
+      count += static_cast<double>(x.counts[at + pixel]);
+      open += static_cast<double>((*x.open_beam)[at + pixel]);
+      if (!x.background.empty()) background += static_cast<double>(x.background[at + pixel]);
+    }
+  }
+};
+
 // Where a pixel's shifts stand in a threshold_shift of either shape: [threshold,row or 1,module] or [threshold,row,column].
 template <class Real>
 class ShiftPlaces {
@@ -77,6 +90,8 @@ void ReferenceLikelihood<Real>::describe(PropertyVisitor& v) {
     {.unit = "count", .text = "Rays with fewer expected counts of all bins together are left out.", .min = 0});
   v("steepest", steepest_,
     {.unit = "1", .text = "Rays whose -ln(transmission) differs more from a neighbour's are left out; 0 = none.", .min = 0});
+  v("sum_rows", sum_rows_,
+    {.text = "Whether counts of the rays of a column that pass the same matter, with the same shifts, are added before."});
   v("air_thresholds", air_thresholds_,
     {.text = "Thresholds at the air scan: nominal, or shifted like those of the view.", .choices = {"nominal", "shifted"}});
   v("cache", cache_, {.unit = "MiB", .text = "Memory for line integrals, which else are made again.", .min = 0, .max = 1 << 20});
@@ -89,8 +104,8 @@ auto ReferenceLikelihood<Real>::begin(const Params&, const ScanHeader& header) c
   State s;
   s.header = header;
   if (header.truth && !header.truth->density.empty())
-    s.known = std::make_shared<losses::KnownRays<Real>>(header, energy_step_, losses::RayChoice{least_counts_, steepest_},
-                                                        cache_bytes());
+    s.known = std::make_shared<losses::KnownRays<Real>>(header, energy_step_,
+                                                        losses::RayChoice{least_counts_, steepest_, sum_rows_}, cache_bytes());
   return s;
 }
 
@@ -99,7 +114,7 @@ Footprint ReferenceLikelihood<Real>::footprint(const ScanHeader& header) const {
   constexpr std::size_t kMostMaterials = 3;
   const ImageGrid& grid = header.truth ? header.truth->grid : header.grid;
   const std::size_t volume = checked_size(checked_size(grid.nx, grid.ny), std::max(grid.nz, header.geometry.rows));
-  const std::size_t a_ray = sizeof(std::uint32_t) + kMostMaterials * sizeof(Real);
+  const std::size_t a_ray = 2 * sizeof(std::uint32_t) + kMostMaterials * sizeof(Real);
   const std::size_t rays = checked_size(checked_size(header.geometry.views, header.geometry.rows), header.geometry.columns);
   return {.state = 2 * kMostMaterials * sizeof(Real) * volume + std::min(cache_bytes(), checked_size(rays, a_ray))};
 }
@@ -146,7 +161,7 @@ auto ReferenceLikelihood<Real>::count(const State& s, const In& x, const Part& p
   std::vector<Real> shift(shifts ? size : 0);
   const ShiftPlaces<Real> places(s.header, x.threshold_shift);
   for (std::size_t i = 0; i < part.rays() && shifts; ++i) {
-    const std::size_t place = places(part.list.pixel[part.begin + i]);
+    const std::size_t place = places(part.list.pixels(part.begin + i)[0]);
     for (std::size_t k = 0; k < bins; ++k) shift[i * bins + k] = x.threshold_shift[place + k * places.stride()];
   }
   Counted out{bins, std::vector<Real>(size), std::vector<Real>(slopes), {}, {}};
@@ -168,18 +183,20 @@ double ReferenceLikelihood<Real>::compare(const State& s, const In& x, const Par
   const ShiftPlaces<Real> places(s.header, x.threshold_shift);
   double sum = 0;
   for (std::size_t i = 0; i < part.rays(); ++i) {
-    const std::size_t pixel = part.list.pixel[part.begin + i], place = part.shift_bar ? places(pixel) : 0;
+    const auto of_ray = part.list.pixels(part.begin + i);
+    const std::size_t place = part.shift_bar ? places(of_ray[0]) : 0;
     for (std::size_t b = 0; b < counted.bins; ++b) {
-      const std::size_t at = b * pixels + pixel;
-      const double air = counted.air.empty() ? static_cast<double>(s.known->air()(pixel, b)) : counted.in_bin(counted.air, i, b);
-      const double behind = counted.in_bin(counted.value, i, b);
-      const double factor = x.view.exposure * static_cast<double>((*x.open_beam)[at]) / air;
-      const double background = x.background.empty() ? 0 : static_cast<double>(x.background[at]);
-      const Deviance d(static_cast<double>(x.counts[at]), factor * behind + background);
+      const Bin bin(x, of_ray, b * pixels);
+      const double air =
+          counted.air.empty() ? static_cast<double>(s.known->air()(of_ray[0], b)) : counted.in_bin(counted.air, i, b);
+      const double behind = counted.in_bin(counted.value, i, b), factor = x.view.exposure * bin.open / air;
+      const Deviance d(bin.count, factor * behind + bin.background);
       sum += d.value;
       if (!part.bar) continue;
-      part.bar->counts[at] = static_cast<Real>(part.scale * d.by_count);
-      if (!x.background.empty()) part.bar->background[at] = static_cast<Real>(part.scale * d.by_expected);
+      for (std::size_t pixel : of_ray) {
+        part.bar->counts[b * pixels + pixel] = static_cast<Real>(part.scale * d.by_count);
+        if (!x.background.empty()) part.bar->background[b * pixels + pixel] = static_cast<Real>(part.scale * d.by_expected);
+      }
       for (std::size_t k = b; k < std::min(b + 2, counted.bins) && part.shift_bar; ++k) {
         const std::size_t of = i * counted.bins + k;
         const double in_air = counted.air.empty() ? 0 : behind / air * static_cast<double>(counted.air_slope[of]);
@@ -209,6 +226,7 @@ void ReferenceLikelihood<Real>::consume(State& s, const In& x) const {
   });
   for (double sum : sums) s.sum += sum;
   s.rays += list->rays();
+  s.compared += list->pixel.size();
   s.seen += x.counts.size() / x.counts.extent(0);
 }
 
@@ -239,7 +257,7 @@ auto ReferenceLikelihood<Real>::adjoint(const State& s, const In& x) const -> In
 template <class Real>
 std::vector<Remark> ReferenceLikelihood<Real>::report(const State& s) const {
   if (!s.known) return {};
-  return {{"rays compared", s.rays, s.seen}};
+  return {{"rays compared", s.compared, s.seen}};
 }
 
 template class ReferenceLikelihood<float>;

@@ -163,8 +163,12 @@ TEST(ReferenceLikelihood, is_zero_where_counts_are_as_expected_and_the_deviance_
       for (const char* air : {"nominal", "shifted"}) {
         std::mt19937_64 random(1);
         auto xs = expected_scan(h, shifts, air == std::string("shifted"), random);
-        const auto gadget = gadget_with<ReferenceLikelihood<double>>({{"steepest", "0"}, {"air_thresholds", air}});
+        const Settings settings{{"steepest", "0"}, {"air_thresholds", air}};
+        auto summed = settings;
+        summed["sum_rows"] = "true";
+        const auto gadget = gadget_with<ReferenceLikelihood<double>>(settings);
         EXPECT_NEAR(loss_of(gadget, h, xs), 0, 1e-9);
+        EXPECT_NEAR(loss_of(gadget_with<ReferenceLikelihood<double>>(summed), h, xs), 0, 1e-9);
         double deviance = 0;
         for (auto& x : xs)
           for (double& y : x.counts) {
@@ -199,6 +203,36 @@ TEST(ReferenceLikelihood, sees_each_threshold_of_each_module) {
     auto moved = xs;
     for (auto& x : moved) x.threshold_shift[k] += 0.1;
     EXPECT_GT(loss_of(gadget, h, moved), 1e-4) << k;
+  }
+}
+
+// Where rows pass the same matter, the deviance of the sum is the sum of deviances, and only the number of rays is another.
+TEST(ReferenceLikelihood, summed_rows_say_the_same_of_shifts) {
+  const auto h = small_header();
+  for (Shifts shifts : {Shifts::of_modules, Shifts::of_rows}) {
+    std::mt19937_64 random(2);
+    auto xs = expected_scan(h, shifts, false, random);
+    for (auto& x : xs) {
+      for (std::size_t i = 0; i < x.counts.size(); ++i) x.counts[i] -= x.background[i];  // rows differ in it
+      x.background = {};
+      for (double& shift : x.threshold_shift) shift += 0.1;
+    }
+    const auto slope = [&](const char* sum_rows) {
+      const auto gadget = gadget_with<ReferenceLikelihood<double>>({{"steepest", "0"}, {"sum_rows", sum_rows}});
+      auto state = gadget.begin({}, h);
+      for (const auto& x : xs) gadget.consume(state, x);
+      EXPECT_EQ(gadget.report(state).at(0).count, kViews * kPixels);
+      return gadget.adjoint(state, xs[0]).threshold_shift;
+    };
+    const auto plain = slope("false"), summed = slope("true");
+    const double fewer = summed[0] / plain[0];
+    for (std::size_t k = 0; k < plain.size(); ++k) EXPECT_NEAR(summed[k], fewer * plain[k], 1e-9 * std::abs(summed[k])) << k;
+    if (shifts == Shifts::of_rows) {
+      EXPECT_EQ(fewer, 1);
+    } else {  // some rays pass the rod, which differs from row to row
+      EXPECT_GT(fewer, 1.2);
+      EXPECT_LT(fewer, 1.95);
+    }
   }
 }
 
@@ -269,8 +303,8 @@ struct Mutant : ReferenceLikelihood<double> {
   }
 };
 
-void expect_right_adjoint(const ScanHeader& h, Shifts shifts, const char* air) {
-  const Settings settings{{"steepest", "0.8"}, {"air_thresholds", air}};
+void expect_right_adjoint(const ScanHeader& h, Shifts shifts, const char* air, const char* sum_rows = "false") {
+  const Settings settings{{"steepest", "0.8"}, {"air_thresholds", air}, {"sum_rows", sum_rows}};
   for (unsigned seed = 0; seed < kSeeds; ++seed) {
     std::mt19937_64 random(seed);
     auto xs = expected_scan(h, shifts, false, random);
@@ -294,6 +328,10 @@ TEST(ReferenceLikelihood, adjoint_without_shifts) { expect_right_adjoint(small_h
 TEST(ReferenceLikelihood, adjoint_of_modules) { expect_right_adjoint(small_header(), Shifts::of_modules, "nominal"); }
 TEST(ReferenceLikelihood, adjoint_of_rows) { expect_right_adjoint(small_header(), Shifts::of_rows, "nominal"); }
 TEST(ReferenceLikelihood, adjoint_of_pixels) { expect_right_adjoint(small_header(), Shifts::of_pixels, "nominal"); }
+TEST(ReferenceLikelihood, adjoint_of_summed_rows) {
+  expect_right_adjoint(small_header(), Shifts::of_modules, "nominal", "true");
+  expect_right_adjoint(small_header(), Shifts::of_modules, "shifted", "true");
+}
 TEST(ReferenceLikelihood, adjoint_with_a_fresh_air_scan) { expect_right_adjoint(small_header(), Shifts::of_modules, "shifted"); }
 TEST(ReferenceLikelihood, adjoint_behind_a_bowtie) {
   expect_right_adjoint(with_bowtie(small_header()), Shifts::of_modules, "shifted");
