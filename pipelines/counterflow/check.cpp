@@ -1,3 +1,4 @@
+#include <map>
 #include <ostream>
 #include <thread>
 
@@ -8,6 +9,27 @@
 #include "pipelines/counterflow/verbs.h"
 
 namespace counterflow {
+
+namespace {
+
+// Losses that what is trained is known to suffer from: MaterialReference and MonoenergeticReference with a plain square.
+std::string warnings(const Chain<float>& chain) {
+  if (chain.first_trained() == chain.stages.size()) return "";
+  std::string text;
+  for (const auto& stage : chain.stages) {
+    if (!stage->has_loss()) continue;
+    std::map<std::string, std::string> value;
+    for (const auto& property : stage->properties()) value[property.name] = property.value;
+    if (value["form"] == "square" && value["blur"] == "0")
+      text +=
+          "warning: " + stage->name +
+          ": form square holds the variance of the noise, which training lowers at the cost of a bias; on scans with noise set "
+          "form to halves (docs/losses.md)\n";
+  }
+  return text;
+}
+
+}  // namespace
 
 void check(const CheckOptions& options, const CommonOptions& common, std::ostream& out) {
   const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
@@ -24,7 +46,7 @@ void check(const CheckOptions& options, const CommonOptions& common, std::ostrea
   } else {
     out << plan_text(chain, nullptr, tokens);
   }
-  out << "chain hash: " << chain_hash(chain) << "\n";
+  out << warnings(chain) << "chain hash: " << chain_hash(chain) << "\n";
 }
 
 }  // namespace counterflow

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 CommonOptions test_plugins() {
   CommonOptions common;
@@ -68,6 +69,29 @@ TEST(Check, prints_the_plan_or_the_chain) {
   EXPECT_THAT(plan.str(), AllOf(HasSubstr("Counts -> Counts"), HasSubstr("chain hash: ")));
   const PluginFolders plugins({COUNTERFLOW_TEST_PLUGIN_DIR});
   EXPECT_EQ(print_chain(parse_chain<float>(chain.str(), "printed.xml", plugins)), chain.str());
+}
+
+TEST(Check, warns_of_training_on_a_plain_square) {
+  std::ifstream in(COUNTERFLOW_SOURCE_DIR "/xml/chains/drift_training.xml");
+  std::string xml{std::istreambuf_iterator<char>(in), {}};
+  const testing::Folder folder;
+  const auto checked = [&](const std::string& text) {
+    const auto file = folder / "chain.xml";
+    testing::write_file(file, text);
+    CommonOptions common;
+    common.plugins = {COUNTERFLOW_PLUGIN_DIR};
+    std::ostringstream out;
+    check({file, std::nullopt, false}, common, out);
+    return out.str();
+  };
+  EXPECT_THAT(checked(xml), Not(HasSubstr("warning")));
+  xml.insert(xml.find("<property name=\"border\""), "<property name=\"form\" value=\"square\"/>");
+  EXPECT_THAT(checked(xml), HasSubstr("\nwarning: reference: form square holds the variance of the noise"));
+  std::string blurred = xml;
+  blurred.insert(blurred.find("<property name=\"form\""), "<property name=\"blur\" value=\"2\"/>");
+  EXPECT_THAT(checked(blurred), Not(HasSubstr("warning")));
+  xml.erase(xml.find("<parameter"), xml.find("<loss") - xml.find("<parameter"));
+  EXPECT_THAT(checked(xml), Not(HasSubstr("warning")));  // nothing is trained
 }
 
 // The example alone, or behind a gadget that gives what it takes.
