@@ -45,13 +45,6 @@ struct FisherForHessian : Gadget {
     return Gadget::adjoint(p, state, model, y, y_bar, p_bar);
   }
 };
-struct Scaled : Gadget {
-  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
-    In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
-    for (double& v : x_bar.counts) v *= 1.0001;
-    return x_bar;
-  }
-};
 struct Swapped : Gadget {
   In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
     In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
@@ -109,7 +102,7 @@ TEST(MaximumLikelihoodAdjoint, wrong_ones_show) {
     const Case c{"background", changed(base, [](Scenario& s) { s.scatter = 0.3; }), {}};
     EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
     EXPECT_GT(adjoint_error<FisherForHessian>(c, 5).value, 1e-6);
-    EXPECT_GT(adjoint_error<Scaled>(c, 5).value, 1e-6);
+    EXPECT_GT(adjoint_error<testing::CountsScaled>(c, 5).value, 1e-6);
     EXPECT_GT(adjoint_error<Swapped>(c, 5).value, 1e-6);
   }
 }

@@ -70,13 +70,6 @@ TEST(UnrolledAdjoint, others_of_an_unfinished_search_are_wrong) {
   EXPECT_GT(more, 1e-6);
 }
 
-struct CountsScaled : Gadget {
-  In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
-    In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
-    for (double& v : x_bar.counts) v *= 1.0001;
-    return x_bar;
-  }
-};
 struct ThresholdsSwapped : Gadget {
   In adjoint(const None& p, const State& state, const In& x, const Out& y, const Out& y_bar, None& p_bar) const {
     In x_bar = Gadget::adjoint(p, state, x, y, y_bar, p_bar);
@@ -89,7 +82,7 @@ TEST(UnrolledAdjoint, wrong_ones_show) {
   for (const Scenario& base : {kTwo, kThree}) {
     const Case c = unrolled({"", changed(base, [](Scenario& s) { s.scatter = 0.15, s.shift_rows = 1; }), {}});
     EXPECT_LT(adjoint_error<Gadget>(c, 5).value, 1e-8);
-    EXPECT_GT(adjoint_error<CountsScaled>(c, 5).value, 1e-6);
+    EXPECT_GT(adjoint_error<testing::CountsScaled>(c, 5).value, 1e-6);
     EXPECT_GT(adjoint_error<ThresholdsSwapped>(c, 5).value, 1e-6);
   }
 }
