@@ -26,7 +26,7 @@ class SpectralConsistency {
 
 About 1 where the model of counts is right; wrong thresholds raise it. Needs no reference, only the property residual of
 MaximumLikelihood; stands behind that. It sees what bins - materials numbers a ray can see, sharply, and nothing of the rest: put it
-beside a loss on images. Very stiff: take the gauss-newton optimiser.
+beside a loss on images. Very stiff: give the optimiser lbfgs some probes.
 
   <loss after="likelihood"><dll>counterflow_loss</dll><classname>SpectralConsistency</classname></loss>
 )";
