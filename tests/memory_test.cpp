@@ -49,12 +49,16 @@ double promised(const std::filesystem::path& log) {
   return value;
 }
 
-// A shipped scenario with fewer views, air views and sub-rays, which nothing here depends on.
-std::filesystem::path scan_of(const char* name, std::size_t views, const std::filesystem::path& folder) {
+// A shipped scenario with fewer air views and sub-rays, which nothing here depends on, so many views, and columns and voxels so
+// many times as wide.
+std::filesystem::path scan_of(const char* name, std::size_t views, std::size_t wider, const std::filesystem::path& folder) {
   Scenario s = scenario(name);
   auto& g = s.header.geometry;
   g.angle_step *= static_cast<double>(g.views) / static_cast<double>(views);
   g.views = g.views_per_rotation = views;
+  ImageGrid& grid = s.header.grid;
+  for (std::size_t* extent : {&g.columns, &grid.nx, &grid.ny}) *extent /= wider;
+  for (double* width : {&g.column_pitch, &grid.voxel_x, &grid.voxel_y}) *width *= static_cast<double>(wider);
   s.acquisition.air_views = 4;
   s.sampling.column_rays = s.sampling.spot_rays = 1;
   const auto file = folder / ("scan_" + std::to_string(views) + ".h5");
@@ -69,7 +73,7 @@ TEST(Memory, stays_within_what_check_promises_and_does_not_grow_with_views) {
   const std::string chain = source_dir() / "xml" / "chains" / "material_images.xml";
   double peaks[2] = {};
   for (const std::size_t k : {0u, 1u}) {
-    const auto scan = scan_of("gammex", k == 0 ? 40 : 160, folder.path());
+    const auto scan = scan_of("gammex", k == 0 ? 40 : 160, 1, folder.path());
     const auto log = folder / "log", images = folder / "images.h5";
     peak_memory({"check", chain, scan, "--cache", response_cache()}, log);
     const double bound = promised(log);
@@ -93,7 +97,7 @@ TEST(Memory, of_training_that_computes_again_does_not_grow_with_views_and_of_one
   write_file(chain, xml.replace(xml.find(iterations), iterations.size(), "iterations=\"1\""));
   std::map<std::string, std::array<double, 2>> peaks;
   for (const std::size_t k : {0u, 1u}) {
-    const auto scan = scan_of("drift_gammex", k == 0 ? 40 : 320, folder.path());
+    const auto scan = scan_of("drift_gammex", k == 0 ? 90 : 1440, 4, folder.path());
     for (const std::string memory : {"0", "4"})
       peaks[memory][k] = peak_memory(
           {"train", chain, scan, "-o", folder / "learned.h5", "--memory", memory, "--quiet", "--cache", response_cache()},
@@ -103,7 +107,7 @@ TEST(Memory, of_training_that_computes_again_does_not_grow_with_views_and_of_one
   for (const auto& [memory, peak] : peaks) std::printf("--memory %s: %.0f and %.0f MiB\n", memory.c_str(), peak[0], peak[1]);
   EXPECT_GT(peaks["0"][0], 20);
   EXPECT_LT(peaks["0"][1], 1.15 * peaks["0"][0]);
-  EXPECT_GT(peaks["4"][1], 1.05 * peaks["0"][1]);
+  EXPECT_GT(peaks["4"][1], 1.5 * peaks["0"][1]);
 }
 
 }  // namespace
