@@ -136,6 +136,13 @@ TEST(Optimiser, probes_make_a_narrow_valley_round) {
   EXPECT_LT(3 * round.evaluations, as_it_is.evaluations);
 }
 
+TEST(Optimiser, a_state_without_its_scales_is_refused) {
+  for (const std::vector<double>& state : {std::vector<double>{}, {3, 1, 1}, {-1, 0}, {1e300}, {NAN, 0}}) {
+    const auto method = made("lbfgs", {{"probes", "2"}});
+    EXPECT_THROW(method->resume(state), ArchiveError);
+  }
+}
+
 TEST(Optimiser, a_step_to_no_number_is_refused_and_told) {
   for (const Method& m : kMethods) {
     const bool adam = std::string(m.name) == "adam";

@@ -97,8 +97,9 @@ std::vector<double> ScaledSearch::state() const {
 
 void ScaledSearch::resume(std::vector<double> state) {
   if (probes_ == 0) return method_->resume(std::move(state));
-  const std::size_t n = state.empty() ? 0 : static_cast<std::size_t>(state[0]);
-  if (state.size() < n + 1) throw ArchiveError("the checkpoint is of another training: it ends within its scales");
+  if (state.empty() || !(state[0] >= 0 && state[0] < static_cast<double>(state.size())))
+    throw ArchiveError("the checkpoint is of another training: it does not hold the scales of its variables");
+  const auto n = static_cast<std::size_t>(state[0]);
   const auto begin = state.begin() + 1, end = begin + static_cast<std::ptrdiff_t>(n);
   scale_.assign(begin, end);
   method_->resume({end, state.end()});
