@@ -16,6 +16,9 @@ struct DataError : Error {  // a message breaks the contract of its type
 struct ArchiveError : Error {  // a file cannot be read or written as asked
   using Error::Error;
 };
+struct ProtocolError : Error {  // bytes on a pipe or a connection are not what the protocol says
+  using Error::Error;
+};
 struct GadgetError : Error {  // any of these from inside a gadget; adds the gadget and the view
   using Error::Error;
 };
