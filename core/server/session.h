@@ -30,6 +30,9 @@ struct SessionSettings {
   int threads = 0;
 };
 
+// Queries: `gadgetron::info` and `counterflow::info` are answered with lines "name: value" ("version", "message_ids: 2000 2001 2002
+// 2003" of what we offer beyond Gadgetron's, "encodings: u16 u32 f32", "wishes: views previews receipts waveforms", limits);
+// `counterflow::chains` with the file names of the chains, one a line; any other with "".
 enum class SessionEnd { complete, error, lost };
 
 // Serves the client behind a connected socket, which it closes. `number` names the session in logs and status.
