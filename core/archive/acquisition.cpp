@@ -68,6 +68,10 @@ ISMRMRD::AcquisitionHeader acquisition_header(const View& view, const ScanHeader
 void fill_acquisition(ISMRMRD::Acquisition& acquisition, const ISMRMRD::AcquisitionHeader& head, const Array<float, 3>& values) {
   acquisition.setHead(head);  // takes the memory too
   const std::size_t bins = values.extent(0), rows = values.extent(1);
+  const std::uint16_t channels = head.active_channels, samples = head.number_of_samples;
+  if (bins * rows != channels || values.extent(2) != samples)
+    throw DataError("a view has " + std::to_string(bins) + " bins of " + std::to_string(rows) + " x " +
+                    std::to_string(values.extent(2)) + " values; its scan's header says otherwise");
   std::complex<float>* out = acquisition.getDataPtr();
   for (std::size_t row = 0; row < rows; ++row)
     for (std::size_t bin = 0; bin < bins; ++bin)

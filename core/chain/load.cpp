@@ -27,8 +27,14 @@ std::unique_ptr<Stage<Real>> make_stage_of(const GadgetText& text, const PluginF
   const GadgetEntry& entry = plugins.gadget(text.dll, text.classname, text.where);
   PropertyReader read(text.properties, text.classname);
   std::unique_ptr<Stage<Real>> stage;
-  if constexpr (std::is_same_v<Real, float>) stage.reset(entry.make_float(read));
-  else stage.reset(entry.make_double(read));
+  try {
+    if constexpr (std::is_same_v<Real, float>) stage.reset(entry.make_float(read));
+    else stage.reset(entry.make_double(read));
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw ConfigError(text.where + ": " + text.name + " cannot be made: " + error.what());
+  }
   stage->name = text.name;
   stage->classname = text.classname;
   stage->where = text.where;

@@ -25,7 +25,7 @@ TEST(Plugin, gives_its_gadgets) {
   const PluginFolders folders({"/nowhere", kGood});
   EXPECT_THAT(folders.names(), ElementsAre("counterflow_test_gadgets"));
   EXPECT_STREQ(folders.gadget("counterflow_test_gadgets", "TestFold", "x").classname, "TestFold");
-  EXPECT_EQ(folders.all().size(), 9u);
+  EXPECT_EQ(folders.all().size(), 16u);
 }
 
 TEST(PluginRefusal, a_foreign_tag_is_named_before_anything_is_called) {

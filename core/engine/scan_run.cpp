@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 namespace counterflow {
 namespace {
@@ -74,7 +75,9 @@ void ScanRun<Real>::guard(std::size_t stage, const M& message, F&& f) const {
   } catch (const std::exception& error) {
     const auto& s = *chain_.stages[stage];
     const std::string view = message.index() == 0 ? "" : ", view " + std::to_string(view_of(message).index);
-    throw GadgetError(s.where + ": " + s.name + view + ": " + error.what());
+    const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+    throw GadgetError(s.where + ": " + s.name + view + ": " +
+                      (memory ? "out of memory: it asked for more than there is" : error.what()));
   }
 }
 
@@ -397,7 +400,9 @@ template <class Real>
 std::vector<StageRemark> ScanRun<Real>::report() const {
   std::vector<StageRemark> out;
   for (std::size_t k = 0; k < bound_.size(); ++k)
-    for (auto& remark : chain_.stages[k]->report(*bound_[k])) out.push_back({chain_.stages[k]->name, std::move(remark)});
+    guard(k, {}, [&] {
+      for (auto& remark : chain_.stages[k]->report(*bound_[k])) out.push_back({chain_.stages[k]->name, std::move(remark)});
+    });
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "core/xml/document.h"
 
+#include <libxml/SAX2.h>
 #include <libxml/parser.h>
 #include <libxml/xmlschemas.h>
 
@@ -24,6 +25,7 @@ using Doc = std::unique_ptr<xmlDoc, Freer<xmlFreeDoc>>;
 using Parser = std::unique_ptr<xmlParserCtxt, Freer<xmlFreeParserCtxt>>;
 
 constexpr int kLargestDepth = 32;
+constexpr std::ptrdiff_t kMostTags = 10'000;  // some 350 bytes of memory each
 
 std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(" \t\r\n");
@@ -63,6 +65,13 @@ void collect(void* complaint, xmlErrorPtr error) {
   first = std::to_string(error->line) + ": " + trimmed(from(reinterpret_cast<const xmlChar*>(error->message)));
 }
 
+// Before anything of it is declared, in whatever encoding it is written.
+void stop_at_doctype(void* context, const xmlChar*, const xmlChar*, const xmlChar*) {
+  auto* parser = static_cast<xmlParserCtxt*>(context);
+  *static_cast<int*>(parser->_private) = xmlSAX2GetLineNumber(parser);
+  xmlStopParser(parser);
+}
+
 void validate(xmlDoc* doc, const std::string& name, const std::string& schema) {
   using SchemaParser = std::unique_ptr<xmlSchemaParserCtxt, Freer<xmlSchemaFreeParserCtxt>>;
   using Schema = std::unique_ptr<xmlSchema, Freer<xmlSchemaFree>>;
@@ -100,12 +109,13 @@ void XmlElement::allow_children(const std::vector<std::string>& names) const {
 XmlElement parse_xml(const std::string& content, const std::string& name, const std::string& schema) {
   Parser parser(xmlNewParserCtxt());
   const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES;
-  const auto doctype = content.find("<!DOCTYPE");
-  if (doctype != std::string::npos) {
-    const auto line = 1 + std::count(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(doctype), '\n');
-    throw ConfigError(name + ":" + std::to_string(line) + ": DOCTYPE is refused: remove it");
-  }
+  if (std::count(content.begin(), content.end(), '<') > kMostTags)
+    throw ConfigError(name + ": has more than " + std::to_string(kMostTags) + " tags: remove what does not belong there");
+  int doctype = 0;
+  parser->_private = &doctype;
+  parser->sax->internalSubset = stop_at_doctype;
   Doc doc(xmlCtxtReadMemory(parser.get(), content.data(), static_cast<int>(content.size()), name.c_str(), nullptr, options));
+  if (doctype > 0) throw ConfigError(name + ":" + std::to_string(doctype) + ": DOCTYPE is refused: remove it");
   if (!doc) {
     const xmlError* error = xmlCtxtGetLastError(parser.get());
     throw ConfigError(name + ":" + std::to_string(error ? error->line : 1) +
