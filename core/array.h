@@ -26,6 +26,10 @@ class Array {
 
   Array() = default;
   explicit Array(Shape shape, T value = T()) : shape_(shape), data_(size_of(shape), value) {}
+  // Takes the values as they are; throws DataError unless there are as many as the shape says.
+  Array(Shape shape, std::vector<T> values) : shape_(shape), data_(std::move(values)) {
+    if (data_.size() != size_of(shape_)) throw DataError("the values of an array are not as many as its shape says");
+  }
 
   static std::size_t size_of(const Shape& shape) {
     std::size_t size = 1;

@@ -1,5 +1,6 @@
 #include "core/archive/acquisition.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -97,24 +98,25 @@ template Array<double, 3> values_of(const std::complex<float>*, const ScanHeader
 ViewSequence::ViewSequence(const ScanHeader& scan, std::string where)
     : quantity_(scan.quantity), geometry_(scan.geometry), bins_(scan.bins()), where_(std::move(where)) {}
 
-std::string ViewSequence::name(const AcquisitionFields& fields) const {
-  return where_ + ": " + (fields.air() ? "air view " + std::to_string(air_) : "view " + std::to_string(object_));
+std::string ViewSequence::name(bool air) const {
+  return where_ + ": " + (air ? "air view " + std::to_string(air_) : "view " + std::to_string(object_));
 }
 
 void ViewSequence::check_shape(const AcquisitionFields& fields) const {
   const std::size_t channels = geometry_.rows * bins_;
   if (fields.samples != geometry_.columns)
-    throw ArchiveError(name(fields) + ": expected " + std::to_string(geometry_.columns) + " samples (detector_columns), got " +
-                       std::to_string(fields.samples));
+    throw ArchiveError(name(fields.air()) + ": expected " + std::to_string(geometry_.columns) +
+                       " samples (detector_columns), got " + std::to_string(fields.samples));
   if (fields.channels != channels)
-    throw ArchiveError(name(fields) + ": expected " + std::to_string(channels) + " channels (detector_rows x energy_bins), got " +
-                       std::to_string(fields.channels));
+    throw ArchiveError(name(fields.air()) + ": expected " + std::to_string(channels) +
+                       " channels (detector_rows x energy_bins), got " + std::to_string(fields.channels));
   for (int k = 0; k < 3; ++k)
     if (!std::isfinite(fields.user[k]))
-      throw ArchiveError(name(fields) + ": expected a finite angle, table position and exposure, got " +
+      throw ArchiveError(name(fields.air()) + ": expected a finite angle, table position and exposure, got " +
                          number_text(fields.user[k]));
   if (quantity_ == Quantity::counts && !(fields.user[2] > 0))
-    throw ArchiveError(name(fields) + ": expected a positive exposure in user_float[2], got " + number_text(fields.user[2]));
+    throw ArchiveError(name(fields.air()) + ": expected a positive exposure in user_float[2], got " +
+                       number_text(fields.user[2]));
 }
 
 void ViewSequence::check_order(const AcquisitionFields& fields) const {
@@ -122,20 +124,22 @@ void ViewSequence::check_order(const AcquisitionFields& fields) const {
   const auto expected = static_cast<std::uint32_t>(first_counter_ + before);
   if (before > 0 && fields.scan_counter != expected) {
     const bool behind = static_cast<std::int32_t>(fields.scan_counter - expected) < 0;
-    throw ArchiveError(name(fields) + ": expected scan_counter " + std::to_string(expected) + ", got " +
+    throw ArchiveError(name(fields.air()) + ": expected scan_counter " + std::to_string(expected) + ", got " +
                        std::to_string(fields.scan_counter) +
                        (behind ? ": a view is repeated or out of order" : ": views are missing"));
   }
-  if (fields.air()) {
-    if (object_ > 0) throw ArchiveError(name(fields) + ": an air view after object views; air views come first");
-    if (quantity_ == Quantity::line_integrals) throw ArchiveError(name(fields) + ": a scan of line integrals has no air views");
-    return;
-  }
-  if (object_ >= geometry_.views)
-    throw ArchiveError(name(fields) + ": more object views than the header's " + std::to_string(geometry_.views));
-  if (fields.step != (object_ & 0xffff))
-    throw ArchiveError(name(fields) + ": expected kspace_encode_step_1 " + std::to_string(object_ & 0xffff) + ", got " +
+  check_place(fields.air());
+  if (!fields.air() && fields.step != (object_ & 0xffff))
+    throw ArchiveError(name(fields.air()) + ": expected kspace_encode_step_1 " + std::to_string(object_ & 0xffff) + ", got " +
                        std::to_string(fields.step) + ": views are missing, repeated or out of order");
+}
+
+// Air views first, and no more object views than promised.
+void ViewSequence::check_place(bool air) const {
+  if (air && object_ > 0) throw ArchiveError(name(air) + ": an air view after object views; air views come first");
+  if (air && quantity_ == Quantity::line_integrals) throw ArchiveError(name(air) + ": a scan of line integrals has no air views");
+  if (!air && object_ >= geometry_.views)
+    throw ArchiveError(name(air) + ": more object views than the header's " + std::to_string(geometry_.views));
 }
 
 double ViewSequence::time_of(const AcquisitionFields& fields) {
@@ -159,13 +163,49 @@ View ViewSequence::accept(const AcquisitionFields& fields) {
   return view;
 }
 
+View ViewSequence::accept(View view) {
+  for (const double value : {view.angle, view.table_position, view.exposure, view.time})
+    if (!std::isfinite(value))
+      throw ArchiveError(name(view.air) + ": expected a finite angle, table position, exposure and time, got " +
+                         number_text(value));
+  if (quantity_ == Quantity::counts && !(view.exposure > 0))
+    throw ArchiveError(name(view.air) + ": expected a positive exposure, got " + number_text(view.exposure));
+  check_place(view.air);
+  std::uint64_t& expected = view.air ? air_ : object_;
+  if (view.index != expected)
+    throw ArchiveError(name(view.air) + ": expected the index " + std::to_string(expected) + ", got " +
+                       std::to_string(view.index) + ": views are missing, repeated or out of order");
+  ++expected;
+  if (quantity_ == Quantity::line_integrals) view.exposure = 1;
+  view.preview = false;
+  return view;
+}
+
 void ViewSequence::finish() const {
   if (object_ != geometry_.views)
     throw ArchiveError(where_ + ": expected " + std::to_string(geometry_.views) + " object views (parameter 'views'), got " +
                        std::to_string(object_) + ": the scan is not complete");
 }
 
+namespace {
+
+// Without a branch, so that it runs in vectors: finite and not negative as integers from 0 to below infinity's. -0 fails.
+bool all_good(const Array<float, 3>& values, Quantity quantity) {
+  constexpr std::int32_t kInfinity = 0x7f800000;
+  const std::int32_t mask = quantity == Quantity::counts ? -1 : 0x7fffffff;
+  const float* v = values.data();
+  int bad = 0;
+  for (std::size_t i = 0, n = values.size(); i < n; ++i) {
+    const std::int32_t bits = std::bit_cast<std::int32_t>(v[i]) & mask;
+    bad |= static_cast<int>(bits < 0) | static_cast<int>(bits >= kInfinity);
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
 void check_values(const Array<float, 3>& values, Quantity quantity, const std::string& where) {
+  if (all_good(values, quantity)) return;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const float value = values[i];
     const bool negative = quantity == Quantity::counts && value < 0;
@@ -177,5 +217,32 @@ void check_values(const Array<float, 3>& values, Quantity quantity, const std::s
                        number_text(static_cast<double>(value)));
   }
 }
+
+std::shared_ptr<const Channels> channels_of_views(const ScanHeader& scan) {
+  if (scan.quantity == Quantity::counts) return nullptr;
+  Channels channels{"line_integral", "1", {}};
+  for (std::size_t b = 0; b < scan.bins(); ++b) channels.names.push_back("bin " + std::to_string(b));
+  return std::make_shared<const Channels>(std::move(channels));
+}
+
+template <class Real>
+Message<Real> view_message(const View& view, Array<float, 3>&& values, const std::shared_ptr<const Channels>& channels) {
+  Array<Real, 3> converted;
+  if constexpr (std::is_same_v<Real, float>) converted = std::move(values);
+  else converted = {values.shape(), std::vector<Real>(values.begin(), values.end())};
+  if (!channels) {
+    auto x = std::make_shared<Counts<Real>>();
+    x->view = view;
+    x->counts = std::move(converted);
+    return Sent<Counts<Real>>(std::move(x));
+  }
+  auto x = std::make_shared<PathLengths<Real>>();
+  x->view = view;
+  x->areal_density = std::move(converted);
+  x->channels = channels;
+  return Sent<PathLengths<Real>>(std::move(x));
+}
+template Message<float> view_message(const View&, Array<float, 3>&&, const std::shared_ptr<const Channels>&);
+template Message<double> view_message(const View&, Array<float, 3>&&, const std::shared_ptr<const Channels>&);
 
 }  // namespace counterflow

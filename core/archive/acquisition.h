@@ -4,6 +4,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "core/message/message.h"
@@ -40,6 +41,8 @@ class ViewSequence {
  public:
   ViewSequence(const ScanHeader& scan, std::string where);
   View accept(const AcquisitionFields& fields);
+  // The same of a view that says all of itself; its shape is the caller's to check.
+  View accept(View view);
   void finish() const;  // throws unless every object view of the header came
   std::size_t air_views() const { return air_; }
   std::size_t object_views() const { return object_; }
@@ -47,8 +50,9 @@ class ViewSequence {
  private:
   void check_shape(const AcquisitionFields& fields) const;
   void check_order(const AcquisitionFields& fields) const;
+  void check_place(bool air) const;
   double time_of(const AcquisitionFields& fields);
-  std::string name(const AcquisitionFields& fields) const;
+  std::string name(bool air) const;
 
   Quantity quantity_;
   ScanGeometry geometry_;
@@ -59,7 +63,13 @@ class ViewSequence {
   std::uint64_t time_base_ = 0;  // [us], a multiple of 2^32
 };
 
-// Throws ArchiveError unless every value is finite and, of counts, not negative.
+// Throws ArchiveError naming the first value, unless every one is finite and, of counts, not negative.
 void check_values(const Array<float, 3>& values, Quantity quantity, const std::string& where);
+
+// What the bins of a scan of line integrals are called; null for counts.
+std::shared_ptr<const Channels> channels_of_views(const ScanHeader& scan);
+// A view as a message: of line integrals where there are `channels`, else of counts.
+template <class Real>
+Message<Real> view_message(const View& view, Array<float, 3>&& values, const std::shared_ptr<const Channels>& channels);
 
 }  // namespace counterflow

@@ -28,23 +28,13 @@ struct ArchiveReader::Impl {
   ViewSequence sequence;
 };
 
-namespace {
-
-Channels line_integrals(std::size_t bins) {
-  Channels channels{"line_integral", "1", {}};
-  for (std::size_t b = 0; b < bins; ++b) channels.names.push_back("bin " + std::to_string(b));
-  return channels;
-}
-
-}  // namespace
-
 ArchiveReader::Impl::Impl(const std::filesystem::path& path, const std::vector<std::filesystem::path>& data_folders)
     : where(path.string()),
       file(hdf5::open_to_read(path)),
       heap(path, file),
       head(header_from_xml(read_text(file, heap, "/dataset/xml", where), where)),
       views(open_views(file, heap, head.header, where)),
-      channels(std::make_shared<const Channels>(line_integrals(head.header.bins()))),
+      channels(channels_of_views(head.header)),
       sequence(head.header, where) {
   std::vector<std::filesystem::path> folders{path.parent_path()};
   folders.insert(folders.end(), data_folders.begin(), data_folders.end());
@@ -100,24 +90,7 @@ Message<Real> ArchiveReader::next() {
   Array<float, 3> stored;
   const View view = impl_->read_view(impl_->position, impl_->sequence, &stored);
   ++impl_->position;
-  Array<Real, 3> values;
-  if constexpr (std::is_same_v<Real, float>) {
-    values = std::move(stored);
-  } else {
-    values = Array<Real, 3>(stored.shape());
-    std::copy(stored.begin(), stored.end(), values.begin());
-  }
-  if (impl_->head.header.quantity == Quantity::counts) {
-    auto counts = std::make_shared<Counts<Real>>();
-    counts->view = view;
-    counts->counts = std::move(values);
-    return Sent<Counts<Real>>(std::move(counts));
-  }
-  auto paths = std::make_shared<PathLengths<Real>>();
-  paths->view = view;
-  paths->areal_density = std::move(values);
-  paths->channels = impl_->channels;
-  return Sent<PathLengths<Real>>(std::move(paths));
+  return view_message<Real>(view, std::move(stored), impl_->channels);
 }
 template Message<float> ArchiveReader::next();
 template Message<double> ArchiveReader::next();

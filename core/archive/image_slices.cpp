@@ -80,11 +80,13 @@ ISMRMRD::Image<float> slice_of(const Piece& piece, const ImageGrid& g, const std
 }  // namespace
 
 void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const std::string& where,
-                    const std::function<void(const ImageSlice&)>& take) {
-  if (image.view.preview) return;  // live pictures are not kept
+                    const std::function<void(const ImageSlice&)>& take, Previews previews) {
+  const bool preview = image.view.preview;
+  if (preview && previews == Previews::skipped) return;
   check_shape(image, where);
-  const Array<float, 4> noise = noise_of(image);
-  for (const Piece& piece : pieces_of(image, noise)) {
+  const Array<float, 4> noise = preview ? Array<float, 4>() : noise_of(image);
+  for (Piece& piece : pieces_of(image, noise)) {
+    if (preview) piece.series = kPreviewSeries;
     const std::string meta = meta_to_xml(image_meta(piece.channels, image.grid, origin));
     for (std::size_t z = 0; z < piece.value->extent(1); ++z)
       take({piece.series, image.slice + z, piece.channels, slice_of(piece, image.grid, meta, z, image.slice + z)});

@@ -16,9 +16,13 @@ struct ImageSlice {
   const ISMRMRD::Image<float>& image;
 };
 
+// What becomes of live pictures: files do not keep them; on the wire they go in a series of their own, without noise.
+enum class Previews { skipped, kept };
+constexpr int kPreviewSeries = 65535;
+
 // Calls `take` for each slice of each series that the image belongs to: materials or attenuation, their noise, one series an
-// energy. Previews give none. Throws ArchiveError "WHERE: ..." for what ISMRMRD cannot hold.
+// energy. Throws ArchiveError "WHERE: ..." for what ISMRMRD cannot hold.
 void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const std::string& where,
-                    const std::function<void(const ImageSlice&)>& take);
+                    const std::function<void(const ImageSlice&)>& take, Previews previews = Previews::skipped);
 
 }  // namespace counterflow

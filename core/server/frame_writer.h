@@ -12,7 +12,7 @@
 
 namespace counterflow::wire {
 
-// Bytes to be written, in order. What a part refers to is kept alive by it.
+// Bytes to be written, in order. What a part refers to is kept alive by it. Pieces stay where they are while more is put behind.
 class Outgoing {
  public:
   void put(std::span<const std::byte> small);                                     // copied
@@ -26,10 +26,13 @@ class Outgoing {
 
  private:
   struct Part {
+    std::span<const std::byte> bytes() const;
     std::vector<std::byte> own;
     std::span<const std::byte> foreign;
-    std::shared_ptr<const void> owner;
+    std::shared_ptr<const void> owner;  // of the foreign ones
   };
+  void trim();
+
   std::deque<Part> parts_;
   std::size_t written_ = 0, size_ = 0;  // of the front part; of all that is left
 };

@@ -1,5 +1,5 @@
-// Gadgetron's messages on pipes (docs/protocol.md): in comes a header, then acquisitions, then CLOSE; out go the header, images
-// and CLOSE. Lengths are believed only as bytes arrive.
+// Messages on pipes (docs/protocol.md): in comes a header, then views, as acquisitions or compact, then CLOSE; out go the header,
+// images and CLOSE.
 #pragma once
 #include <filesystem>
 #include <iosfwd>
@@ -12,7 +12,8 @@
 
 namespace counterflow {
 
-// Reads a scan. Throws DataError naming the message and the byte where the stream is not what the protocol says.
+// Reads a scan, and from the stream no more than the next message. Texts and waveforms are passed over. Throws ProtocolError
+// naming the message and the byte where the stream is not what the protocol says, ArchiveError where a view is not the scan's.
 class PipeReader {
  public:
   explicit PipeReader(std::istream& in, const std::vector<std::filesystem::path>& data_folders = {});
@@ -48,7 +49,7 @@ class PipeScanWriter {
   void finish();
 
  private:
-  void write_values(const View& view, const Array<float, 3>& values);
+  void write(const Message<float>& view);
 
   std::ostream& out_;
   ScanHeader header_;

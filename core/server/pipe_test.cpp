@@ -98,11 +98,12 @@ TEST(Pipe, a_scan_closed_before_its_last_view_is_refused) {
 
 TEST(Pipe, an_unknown_message_is_named) {
   std::string bytes = scan_bytes();
-  const std::uint16_t id = 1026;
+  const std::uint16_t id = 1018;
   std::memcpy(bytes.data() + bytes.size() - 2, &id, 2);
-  EXPECT_THAT(refusal(bytes), HasSubstr("unknown message id 1026"));
+  EXPECT_THAT(refusal(bytes),
+              HasSubstr("unknown message id 1018 in the stream phase at byte " + std::to_string(bytes.size() - 2)));
   std::memcpy(bytes.data(), &id, 2);
-  EXPECT_THAT(refusal(bytes), HasSubstr("expected a header (id 3) at the start of the stream, got id 1026"));
+  EXPECT_THAT(refusal(bytes), HasSubstr("unknown message id 1018 in the header phase at byte 0; expected header (id 3)"));
 }
 
 TEST(Pipe, a_claimed_length_is_not_believed) {

@@ -96,7 +96,8 @@ struct Waveform {
 struct Wish {
   std::string words;
 };
-// One view of counts or line integrals.
+// One view of counts or line integrals. Its payload: u32 encoding, u32 flags (bit 0: air), u64 index, f64 angle, exposure, table
+// position, time, u64 rotation, bins, rows, columns; the values.
 enum class Encoding : std::uint32_t { u16 = 1, u32 = 2, f32 = 3 };
 struct CompactView {
   View view;
@@ -108,7 +109,8 @@ struct CompactView {
 struct Receipt {
   std::uint64_t received = 0, recorded = 0;
 };
-// How a scan ended, before CLOSE: complete, or with an error. A connection that ends without CLOSE is lost.
+// How a scan ended, before CLOSE: complete, or with an error. A connection that ends without CLOSE is lost. Its payload: u32
+// complete (0 or 1), the error.
 struct Ending {
   bool complete = false;
   std::string error;
@@ -117,7 +119,7 @@ struct Ending {
 using Frame = std::variant<ConfigFile, ConfigScript, Header, Close, Text, Query, Response, Acquisition, Image, Waveform, Wish,
                            CompactView, Receipt, Ending>;
 
-// "acquisition (id 1008)"
-std::string name_of(Id id);
+bool is_known(Id id);
+std::string name_of(Id id);  // "acquisition (id 1008)", "unknown message id 77"
 
 }  // namespace counterflow::wire
