@@ -189,17 +189,18 @@ void ViewSequence::finish() const {
 
 namespace {
 
-// Without a branch, so that it runs in vectors: finite and not negative as integers from 0 to below infinity's. -0 fails.
+// On the bits, so that it runs in vectors: as integers, finite values that are not negative go from 0 to below infinity's. Of
+// counts -0 fails.
 bool all_good(const Array<float, 3>& values, Quantity quantity) {
-  constexpr std::int32_t kInfinity = 0x7f800000;
-  const std::int32_t mask = quantity == Quantity::counts ? -1 : 0x7fffffff;
+  constexpr std::uint32_t kLargest = 0x7f7fffff, kSign = 0x80000000;
+  const std::uint32_t mask = quantity == Quantity::counts ? ~0u : ~kSign;
   const float* v = values.data();
-  int bad = 0;
+  std::uint32_t bad = 0;
   for (std::size_t i = 0, n = values.size(); i < n; ++i) {
-    const std::int32_t bits = std::bit_cast<std::int32_t>(v[i]) & mask;
-    bad |= static_cast<int>(bits < 0) | static_cast<int>(bits >= kInfinity);
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[i]) & mask;
+    bad |= bits | (kLargest - bits);
   }
-  return bad == 0;
+  return (bad & kSign) == 0;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "core/server/view_codec.h"
 
+#include <algorithm>
 #include <bit>
 #include <complex>
 #include <utility>
@@ -28,46 +29,50 @@ std::vector<float> floats_of(const CompactView& view) {
   return {};
 }
 
-// The narrowest integers that hold all values, bit for bit; floats where none do. Without branches, so that it runs in vectors.
-Encoding encoding_of(const Array<float, 3>& values) {
-  constexpr float kWhole = 16777216.0f;  // 2^24: from here on floats are whole numbers
+std::int32_t bits_of(float value) { return std::bit_cast<std::int32_t>(value); }
+
+// What would hold all values if they were whole numbers. On the bits, which order floats from +0 on and are negative for -0 too.
+Encoding encoding_for(const Array<float, 3>& values) {
   const float* v = values.data();
-  int no_integer = 0;
-  float largest = 0;
+  std::int32_t all = 0, largest = 0;
   for (std::size_t i = 0, n = values.size(); i < n; ++i) {
-    const bool small = v[i] >= 0 && v[i] < kWhole;
-    const auto whole = static_cast<float>(static_cast<std::int32_t>(small ? v[i] : 0.0f));
-    no_integer |= static_cast<int>(small ? whole != v[i] : !(v[i] >= kWhole && v[i] < 4294967296.0f));
-    no_integer |= static_cast<int>(std::bit_cast<std::int32_t>(v[i]) < 0);  // -0 too
-    largest = v[i] > largest ? v[i] : largest;
+    all |= bits_of(v[i]);
+    largest = std::max(largest, bits_of(v[i]));
   }
-  return no_integer != 0 ? Encoding::f32 : largest <= 65535 ? Encoding::u16 : Encoding::u32;
+  if (all < 0 || largest >= bits_of(4294967296.0f)) return Encoding::f32;
+  return largest <= bits_of(65535.0f) ? Encoding::u16 : Encoding::u32;
 }
 
-template <class T>
-void put_integers(Outgoing& out, const CompactView& head, const Array<float, 3>& values) {
+// The values in integers that hold the largest of them; null where one is no whole number. `Wide` is signed and holds a T.
+template <class T, class Wide>
+std::shared_ptr<const Payload> integers_of(const Array<float, 3>& values) {
   auto payload = std::make_shared<Payload>(values.size() * sizeof(T));
   T* to = reinterpret_cast<T*>(payload->bytes().data());
   const float* from = values.data();
+  std::int32_t changed = 0;
   for (std::size_t i = 0, n = values.size(); i < n; ++i) {
-    if constexpr (sizeof(T) == 2) to[i] = static_cast<T>(static_cast<std::int32_t>(from[i]));
-    else to[i] = static_cast<T>(from[i]);
+    const auto integer = static_cast<Wide>(from[i]);
+    changed |= bits_of(from[i]) ^ bits_of(static_cast<float>(integer));
+    to[i] = static_cast<T>(integer);
   }
-  put_view(out, head, std::as_const(*payload).bytes(), payload);
+  return changed == 0 ? payload : nullptr;
 }
 
-// `owner` keeps `values` alive.
+// In integers where that changes no bit, else as floats; `owner` keeps `values` alive.
 void put_values(Outgoing& out, const View& view, const Array<float, 3>& values, std::shared_ptr<const void> owner,
-                Encoding encoding) {
+                bool as_floats) {
   CompactView head;
   head.view = view;
-  head.encoding = encoding;
   head.bins = values.extent(0);
   head.rows = values.extent(1);
   head.columns = values.extent(2);
-  if (encoding == Encoding::u16) put_integers<std::uint16_t>(out, head, values);
-  else if (encoding == Encoding::u32) put_integers<std::uint32_t>(out, head, values);
-  else put_view(out, head, std::as_bytes(std::span(values.values())), std::move(owner));
+  head.encoding = as_floats ? Encoding::f32 : encoding_for(values);
+  std::shared_ptr<const Payload> integers;
+  if (head.encoding == Encoding::u16) integers = integers_of<std::uint16_t, std::int32_t>(values);
+  if (head.encoding == Encoding::u32) integers = integers_of<std::uint32_t, std::int64_t>(values);
+  if (integers) return put_view(out, head, integers->bytes(), integers);
+  head.encoding = Encoding::f32;
+  put_view(out, head, std::as_bytes(std::span(values.values())), std::move(owner));
 }
 
 }  // namespace
@@ -129,11 +134,11 @@ template Message<double> ViewDecoder::decode(const CompactView&);
 void ViewDecoder::finish() const { sequence_.finish(); }
 
 void put_view(Outgoing& out, const Sent<Counts<float>>& view, bool as_floats) {
-  put_values(out, view->view, view->counts, view, as_floats ? Encoding::f32 : encoding_of(view->counts));
+  put_values(out, view->view, view->counts, view, as_floats);
 }
 
 void put_view(Outgoing& out, const Sent<PathLengths<float>>& view) {
-  put_values(out, view->view, view->areal_density, view, Encoding::f32);
+  put_values(out, view->view, view->areal_density, view, true);
 }
 
 void put_acquisition(Outgoing& out, const Message<float>& view, const ScanHeader& scan, std::uint64_t scan_counter) {
