@@ -41,6 +41,19 @@ std::string number_text(double value) {
   return {buffer, end};
 }
 
+std::string printable(const std::string& text) {
+  constexpr std::size_t kLongest = 100;
+  std::string out;
+  for (const char c : text.substr(0, kLongest)) {
+    if (c >= ' ' && c <= '~') out += c;
+    else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'\\', 'x', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+    }
+  }
+  return text.size() > kLongest ? out + "..." : out;
+}
+
 std::string nearest(const std::string& wrong, const std::vector<std::string>& names) {
   const auto best = std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
     return edit_distance(wrong, a) < edit_distance(wrong, b);

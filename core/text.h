@@ -12,6 +12,9 @@ std::string number_text(double value);
 std::vector<std::string> words(const std::string& text);
 std::string joined(const std::vector<std::string>& names, const char* separator);
 
+// What came from outside, fit for a message: at most 100 bytes, what is not printable ASCII as \xNN.
+std::string printable(const std::string& text);
+
 // The name nearest to `wrong` by edit distance; "" where there are none.
 std::string nearest(const std::string& wrong, const std::vector<std::string>& names);
 // "; did you mean 'x'?" where something is near, else "; there is: a, b, c".

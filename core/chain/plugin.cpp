@@ -22,14 +22,6 @@ bool is_plugin_name(const std::string& name) {
   return !name.empty() && name.size() <= kLongestName && std::all_of(name.begin(), name.end(), allowed);
 }
 
-// For messages: without control characters, and short.
-std::string printable(const std::string& text) {
-  std::string out = text.substr(0, kLongestName);
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
-  return text.size() > kLongestName ? out + "..." : out;
-}
-
 std::string folder_list(const std::vector<fs::path>& folders) {
   std::vector<std::string> names;
   for (const auto& folder : folders) names.push_back(folder.string());

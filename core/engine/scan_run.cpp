@@ -17,6 +17,7 @@ ScanRun<Real>::ScanRun(const Chain<Real>& chain, const ScanHeader& header, Worke
     : chain_(chain),
       workers_(workers),
       bound_(chain.stages.size()),
+      counts_(std::make_unique<Count[]>(chain.stages.size() + 1)),
       emitted_(chain.stages.size()),
       emitted_bar_(chain.stages.size()),
       calibrated_(chain.stages.size()) {
@@ -37,6 +38,7 @@ ScanRun<Real>::ScanRun(const ScanRun& other)
       workers_(other.workers_),
       headers_(other.headers_),
       sizes_(other.sizes_),
+      counts_(std::make_unique<Count[]>(other.bound_.size() + 1)),
       groups_(other.groups_),
       local_(other.local_),
       watched_(other.watched_),
@@ -79,6 +81,17 @@ void ScanRun<Real>::guard(std::size_t stage, const M& message, F&& f) const {
     throw GadgetError(s.where + ": " + s.name + view + ": " +
                       (memory ? "out of memory: it asked for more than there is" : error.what()));
   }
+}
+
+// f() as work of a stage; `done`: it has then done with one more message.
+template <class Real>
+template <class F>
+void ScanRun<Real>::timed(std::size_t stage, bool done, F&& f) const {
+  const auto from = std::chrono::steady_clock::now();
+  f();
+  const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - from);
+  counts_[stage].nanoseconds.fetch_add(static_cast<std::uint64_t>(took.count()), std::memory_order_relaxed);
+  if (done) counts_[stage].messages.fetch_add(1, std::memory_order_relaxed);
 }
 
 template <class Real>
@@ -154,7 +167,10 @@ void ScanRun<Real>::work_forward(Token& token, const Group& group) const {
     if (!runs(k)) continue;
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
-    if (stage.form() != Form::fold) guard(k, x, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); });
+    if (stage.form() == Form::fold) continue;
+    guard(k, x, [&] {
+      timed(k, stage.form() == Form::map, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); });
+    });
   }
 }
 
@@ -175,7 +191,7 @@ void ScanRun<Real>::finish_forward(Token& token, const Group& group) {
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
     const bool passes_by = stage.form() == Form::map || (view_of(x).preview && stage.has_loss());
-    if (!passes_by) guard(k, x, [&] { stage.add(*bound_[k], x); });
+    if (!passes_by) guard(k, x, [&] { timed(k, true, [&] { stage.add(*bound_[k], x); }); });
     if (stage.form() == Form::fold) show_preview(k);
     else if (output && chain_.leaves(k)) output(stage, token.out[i]);
   }
@@ -199,7 +215,9 @@ template <class Real>
 void ScanRun<Real>::end_folds(const Group& group) {
   for (std::size_t k : group.stages)
     if (chain_.stages[k]->form() == Form::fold && runs(k))
-      guard(k, {}, [&] { chain_.stages[k]->end(*bound_[k], [&](M y) { emitted_[k].push_back(std::move(y)); }); });
+      guard(k, {}, [&] {
+        timed(k, false, [&] { chain_.stages[k]->end(*bound_[k], [&](M y) { emitted_[k].push_back(std::move(y)); }); });
+      });
 }
 
 // The next object view; air views before it go where they calibrate.
@@ -228,7 +246,9 @@ void ScanRun<Real>::stream_groups(const Source<Real>& source, Tape tape, const F
       auto token = std::make_unique<Token>();
       if (group.root == kScan) token->input = next_of_scan(source, object_seen);
       else if (n < emitted_[group.root].size()) token->input = emitted_[group.root][n++];
-      return token->input.index() == 0 ? nullptr : std::move(token);
+      if (token->input.index() == 0) return nullptr;
+      if (group.root == kScan) counts_[bound_.size()].messages.fetch_add(1, std::memory_order_relaxed);
+      return token;
     };
     stream<Token>(
         workers_, next, [&](Token& token) { work_forward(token, group); },
@@ -388,6 +408,19 @@ std::vector<std::vector<double>> ScanRun<Real>::backward(const Source<Real>& aga
 }
 
 // ---- results
+
+template <class Real>
+std::vector<typename ScanRun<Real>::Activity> ScanRun<Real>::activity() const {
+  std::vector<Activity> out(bound_.size());
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    const std::size_t source = chain_.source(k);
+    const bool from_fold = source != kScan && chain_.stages[source]->form() == Form::fold;
+    out[k] = {counts_[k].messages, counts_[k].nanoseconds, 0};
+    const std::uint64_t given = counts_[source == kScan ? out.size() : source].messages;
+    if (!from_fold && given > out[k].messages) out[k].waiting = given - out[k].messages;
+  }
+  return out;
+}
 
 template <class Real>
 std::vector<double> ScanRun<Real>::losses() const {

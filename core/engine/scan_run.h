@@ -3,6 +3,8 @@
 // A chain is cut into groups: the gadgets that a message meets from the scan, or from a Fold, up to the next Folds. A group is
 // streamed (core/engine/stream.h) with one message a token: its Maps run in parallel, its Sinks, Folds and the output in order.
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,6 +69,13 @@ class ScanRun {
   };
   std::vector<std::vector<double>> backward(const Source<Real>& again, Tape tape, const Difference& difference);
 
+  // What each stage has done by now [stage]; may be asked on any thread while the scan runs.
+  struct Activity {
+    std::uint64_t messages = 0, nanoseconds = 0;  // time summed over threads
+    std::uint64_t waiting = 0;                    // messages that its source has done and it has not
+  };
+  std::vector<Activity> activity() const;
+
   std::vector<StageRemark> report() const;
   // Losses, stage by stage, after forward(); not weighted.
   std::vector<double> losses() const;
@@ -85,6 +94,12 @@ class ScanRun {
     std::size_t number = 0;  // in its group
   };
 
+  struct Count {
+    std::atomic<std::uint64_t> messages{0}, nanoseconds{0};
+  };
+
+  template <class F>
+  void timed(std::size_t stage, bool done, F&& f) const;
   template <class F>
   void guard(std::size_t stage, const M& message, F&& f) const;
   void divide_into_groups();
@@ -114,7 +129,8 @@ class ScanRun {
   Workers& workers_;
   std::vector<ScanHeader> headers_;  // [stage]
   std::vector<std::unique_ptr<Bound<Real>>> bound_;
-  std::vector<std::size_t> sizes_;  // parameters of a stage
+  std::vector<std::size_t> sizes_;   // parameters of a stage
+  std::unique_ptr<Count[]> counts_;  // [stage], and of the scan itself behind them
   std::vector<Group> groups_;
   std::vector<std::size_t> local_;           // index of a stage within its group
   std::vector<bool> watched_;                // [stage] a Sink takes from it, or from what does; all without a loss

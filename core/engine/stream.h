@@ -23,9 +23,10 @@ namespace counterflow {
 class Workers {
  public:
   explicit Workers(int threads = 0)
-      : threads_(threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency())),
+      : threads_(threads_for(threads)),
         limit_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads_) + 1),
         arena_(threads_ + 1) {}
+  static int threads_for(int asked) { return asked > 0 ? asked : static_cast<int>(std::thread::hardware_concurrency()); }
   int threads() const { return threads_; }
   std::size_t tokens() const { return tokens_for(threads_); }
   static std::size_t tokens_for(int threads) { return 2 * static_cast<std::size_t>(threads) + 2; }

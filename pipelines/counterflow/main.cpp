@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -39,11 +41,11 @@ std::string default_cache() {
   return "";
 }
 
-// The plugin folder of the installation, or of the build tree, that the running program belongs to.
-fs::path installed_plugins() {
+// A folder of the installation, or of the build tree, that the running program belongs to.
+fs::path installed(const char* folder) {
   std::error_code none;
   const fs::path program = fs::read_symlink("/proc/self/exe", none);
-  return none ? fs::path(COUNTERFLOW_PLUGIN_SUBDIR) : program.parent_path().parent_path() / COUNTERFLOW_PLUGIN_SUBDIR;
+  return none ? fs::path(folder) : program.parent_path().parent_path() / folder;
 }
 
 void add_common(Command& c) {
@@ -124,6 +126,68 @@ void add_run(Command& c) {
     if (o->output.empty() && o->input == "-") o->output = "-";
     if (o->output.empty()) throw CLI::RequiredError("--output");
     c.action = [&c, o] { run(*o, c.common, std::cout); };
+  });
+}
+
+// Times in seconds, sizes in bytes with or without a unit (64K, 1G).
+CLI::Option* time_option(CLI::App* sub, const std::string& name, std::chrono::milliseconds& time, const std::string& text) {
+  return sub
+      ->add_option_function<double>(
+          name, [&time](double seconds) { time = std::chrono::milliseconds(std::llround(seconds * 1000)); }, text)
+      ->check(CLI::Range(0.001, 1e6))
+      ->type_name("SECONDS")
+      ->default_str(number_text(static_cast<double>(time.count()) / 1000));
+}
+CLI::Option* size_option(CLI::App* sub, const std::string& name, std::size_t& size, const std::string& text) {
+  return sub->add_option(name, size, text)->transform(CLI::AsSizeValue(false))->type_name("BYTES")->capture_default_str();
+}
+
+void add_serve_limits(CLI::App* sub, ListenerSettings& o) {
+  const char* group = "Limits";
+  const auto of = [&](CLI::Option* option) { option->group(group); };
+  of(sub->add_option("--sessions", o.sessions, "Clients at a time")->check(CLI::Range(1, 100000))->capture_default_str());
+  of(sub->add_option("--sessions-per-address", o.sessions_per_address, "Clients of one address at a time")
+         ->check(CLI::Range(1, 100000))
+         ->capture_default_str());
+  of(size_option(sub, "--largest-header", o.session.limits.header, "A scan's header"));
+  of(size_option(sub, "--largest-config", o.session.limits.config, "A chain sent as XML"));
+  of(size_option(sub, "--largest-text", o.session.limits.text, "A text or a query"));
+  of(size_option(sub, "--largest-message", o.session.limits.message, "A view"));
+  of(size_option(sub, "--memory", o.session.memory, "What a scan may need in its chain; 0 = the machine's memory"));
+  of(time_option(sub, "--first-message", o.session.first_message, "Within which a client must say something"));
+  of(time_option(sub, "--between-messages", o.session.between_messages, "Within which the next message must have come whole"));
+  of(time_option(sub, "--writing", o.session.writing, "Within which a client must read something of what is sent"));
+  of(time_option(sub, "--stalled", o.session.stalled, "Within which a chain must take or give something"));
+  of(time_option(sub, "--drain", o.drain, "For which sessions may go on after SIGTERM"));
+  of(sub->add_option("--previews", o.session.previews_per_second, "Live pictures a second; 0 = none")
+         ->check(CLI::Range(0.0, 100.0))
+         ->capture_default_str());
+  of(sub->add_option("--log-lines", o.log_lines, "Lines of the log a second")->check(CLI::Range(1, 1000000))->capture_default_str());
+}
+
+void add_serve(Command& c) {
+  const auto o = std::make_shared<ServeOptions>();
+  ListenerSettings& l = o->listener;
+  l.session.version = COUNTERFLOW_VERSION;
+  auto* sub = add_verb(c, "serve", "Run scans through chains while they arrive, by Gadgetron's protocol", o, serve);
+  sub->add_option("--listen", l.address, "Address and port; port 0 = any that is free")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  const auto* chains = path_option(sub, "--chains", l.session.chains, "Folder of the chains that clients may name; else those installed");
+  path_option(sub, "--parameters", l.session.parameters,
+              "What training has learned: a file, or a folder whose newest fitting file each scan takes");
+  path_option(sub, "--record", l.session.record, "Folder in which each scan is kept as it passes");
+  sub->add_flag("--allow-client-chains", l.session.allow_client_chains, "Clients may send chains of installed plugins as XML");
+  sub->add_option("--http", l.http, "Page for watching, on loopback, such as 127.0.0.1:8080")->type_name("HOST:PORT");
+  sub->add_option("--user", l.user, "User to become; needed where the server is started as root");
+  const char* tls = "TLS, needed for any address but loopback";
+  path_option(sub, "--certificate", l.tls.certificate, "Of this server, PEM")->group(tls);
+  path_option(sub, "--key", l.tls.key, "That belongs to it, PEM")->group(tls);
+  path_option(sub, "--client-ca", l.tls.authority, "Authority that signed the clients' certificates, PEM")->group(tls);
+  add_serve_limits(sub, l);
+  sub->callback([&c, o, chains] {
+    if (chains->count() == 0) o->listener.session.chains = installed(COUNTERFLOW_CHAIN_SUBDIR);
+    c.action = [&c, o] { serve(*o, c.common, std::cout); };
   });
 }
 
@@ -227,7 +291,7 @@ void build(Command& c) {
   c.app.allow_extras();
   add_common(c);
   for (const auto add :
-       {add_simulate, add_run, add_train, add_check, add_describe, add_evaluate, add_view, add_import, add_convert})
+       {add_simulate, add_run, add_serve, add_train, add_check, add_describe, add_evaluate, add_view, add_import, add_convert})
     add(c);
 }
 
@@ -280,7 +344,7 @@ int fail(const std::string& text, int code) {
 
 void finish_options(Command& c) {
   c.common.plugins = paths(c.plugins);
-  c.common.plugins.push_back(installed_plugins());
+  c.common.plugins.push_back(installed(COUNTERFLOW_PLUGIN_SUBDIR));
   c.common.data = paths(c.data);
   c.common.cache = c.cache;
   if (c.log == "error") c.common.quiet = true;

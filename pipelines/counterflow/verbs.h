@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/server/listener.h"
 #include "pipelines/counterflow/dicom/writer.h"
 
 namespace counterflow {
@@ -42,6 +43,11 @@ struct RunOptions {
   std::optional<std::filesystem::path> parameters = {};  // learned
 };
 void run(const RunOptions&, const CommonOptions&, std::ostream& out);
+
+struct ServeOptions {
+  ListenerSettings listener;  // what all verbs share comes from CommonOptions
+};
+void serve(const ServeOptions&, const CommonOptions&, std::ostream& out);
 
 struct TrainOptions {
   std::filesystem::path chain;

@@ -1,0 +1,203 @@
+#include "core/server/live_run.h"
+
+#include <chrono>
+#include <optional>
+
+#include "core/physics/detector_response.h"
+#include "core/server/parameters_in_use.h"
+#include "core/server/recorder.h"
+#include "core/server/view_codec.h"
+
+namespace counterflow {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(5);  // for a chain that was told to stop
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+StatusPicture picture_of(const Image<float>& image, std::uint64_t version) {
+  StatusPicture picture{version, image.view.preview, *image.channels, image.grid, 0, {}};
+  const std::size_t nz = image.value.extent(1), z = nz / 2;
+  picture.slice = image.slice + z;
+  picture.value = Array<float, 3>({image.value.extent(0), image.value.extent(2), image.value.extent(3)});
+  for (std::size_t c = 0; c < picture.value.extent(0); ++c)
+    std::ranges::copy(image.value.block(c, z), picture.value.block(c).begin());
+  return picture;
+}
+
+std::string recording_name(std::uint64_t session) {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
+  return std::string(stamp) + "-" + std::to_string(session);
+}
+
+}  // namespace
+
+std::size_t connection_bytes(const ScanHeader& scan) {
+  const std::size_t view = checked_size(checked_size(scan.geometry.columns, scan.geometry.rows), 8 * scan.bins());
+  constexpr std::size_t kReading = std::size_t{1} << 20;  // the parser's own buffer
+  return 2 * kMailboxBytes + 4 * view + kReading;         // each way what waits and one view more, one read, one decoded
+}
+
+struct LiveRun::Impl {
+  explicit Impl(Job j) : job(std::move(j)), inbox(job.room), decoder(job.scan, "the client's scan") {}
+
+  void run();
+  void prepare();
+  Message<float> next();
+  void deliver(const Message<float>& message);
+  void deliver_image(const Sent<Image<float>>& image);
+  void receipt(std::uint64_t recorded);
+  bool wished(const char* word) const { return job.wishes.count(word) > 0; }
+
+  Job job;
+  Inbox inbox;
+  wire::ViewDecoder decoder;
+  ParametersInUse parameters;
+  ImageOrigin origin;
+  std::unique_ptr<Workers> workers;
+
+  mutable std::mutex mutex;  // of what describe() looks at
+  std::unique_ptr<Recorder> recorder;
+  std::unique_ptr<ScanRun<float>> scan_run;     // made and unmade under it
+  std::vector<ScanRun<float>::Activity> final;  // of a run that is over
+  std::string error;
+
+  std::atomic<std::uint64_t> views{0}, air_views{0}, images{0}, previews{0}, given{0}, pictures{0};
+  std::atomic<double> last_image{0};
+  std::atomic<bool> ended{false};
+};
+
+void LiveRun::Impl::prepare() {
+  workers = std::make_unique<Workers>(job.settings.threads);
+  if (!job.scan.system.detector.empty())
+    workers->arena().execute([&] { prepare_response(job.scan.system, job.settings.cache); });
+  parameters = parameters_in_use(job.settings.parameters, *job.chain, job.scan);
+  origin = {chain_hash(*job.chain), parameters.hash};
+  if (!job.settings.record.empty()) {
+    auto made = std::make_unique<Recorder>(job.settings.record, recording_name(job.session), job.scan,
+                                           [this](std::uint64_t recorded) { receipt(recorded); });
+    const std::lock_guard lock(mutex);
+    recorder = std::move(made);
+  }
+  auto run = std::make_unique<ScanRun<float>>(*job.chain, job.scan, *workers, parameters.values);
+  run->output = [this](const Stage<float>&, const Message<float>& message) { deliver(message); };
+  if ((wished("previews") || !job.settings.status.empty()) && job.settings.previews_per_second > 0)
+    run->preview_interval = 1 / job.settings.previews_per_second;
+  const std::lock_guard lock(mutex);
+  scan_run = std::move(run);
+}
+
+void LiveRun::Impl::run() {
+  try {
+    prepare();
+    scan_run->forward([this] { return next(); });
+    for (const auto& [stage, remark] : scan_run->report())
+      if (remark.count > 0)
+        job.log(stage + ": " + remark.text + ": " + std::to_string(remark.count) + " of " + std::to_string(remark.of));
+    if (recorder) recorder->finish();
+    else receipt(0);
+  } catch (const std::bad_alloc&) {
+    error = "the chain ran out of memory";
+  } catch (const std::exception& failure) {
+    error = failure.what();
+  }
+  {
+    const std::lock_guard lock(mutex);
+    if (!error.empty()) recorder.reset();  // what came is kept
+    if (scan_run) final = scan_run->activity();
+    scan_run.reset();
+  }
+  ended = true;
+  job.ended();
+}
+
+Message<float> LiveRun::Impl::next() {
+  const auto frame = inbox.take();
+  if (!frame) {
+    decoder.finish();
+    return {};
+  }
+  Message<float> view;
+  if (const auto* acquisition = std::get_if<wire::Acquisition>(&*frame)) view = decoder.decode<float>(*acquisition);
+  else view = decoder.decode<float>(std::get<wire::CompactView>(*frame));
+  ++(view_of(view).air ? air_views : views);
+  if (recorder) recorder->write(view);
+  return view;
+}
+
+void LiveRun::Impl::deliver(const Message<float>& message) {
+  ++given;
+  if (const auto* image = std::get_if<Sent<Image<float>>>(&message)) return deliver_image(*image);
+  wire::Outgoing out;
+  if (const auto* counts = std::get_if<Sent<Counts<float>>>(&message)) wire::put_view(out, *counts, true);
+  else wire::put_view(out, std::get<Sent<PathLengths<float>>>(message));
+  job.outbox.put(std::move(out));
+}
+
+void LiveRun::Impl::deliver_image(const Sent<Image<float>>& image) {
+  const bool preview = image->view.preview;
+  if (!job.settings.status.empty()) write_picture(job.settings.status, job.session, picture_of(*image, ++pictures));
+  if (preview && (!wished("previews") || job.outbox.crowded())) return;
+  wire::Outgoing out;
+  wire::put_image(out, *image, origin, "results");
+  job.outbox.put(std::move(out));
+  ++(preview ? previews : images);
+  if (!preview) last_image = seconds_since_1970();
+}
+
+void LiveRun::Impl::receipt(std::uint64_t recorded) {
+  if (!wished("receipts")) return;
+  wire::Outgoing out;
+  wire::put_receipt(out, {views + air_views, recorded});
+  job.outbox.put_at_once(std::move(out));
+}
+
+LiveRun::LiveRun(Job job) : impl_(std::make_shared<Impl>(std::move(job))) {
+  thread_ = std::thread([impl = impl_] { impl->run(); });
+}
+
+LiveRun::~LiveRun() {
+  impl_->inbox.close(std::make_exception_ptr(ProtocolError("the session is over")));
+  impl_->job.outbox.fail();
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (!impl_->ended && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  if (impl_->ended) thread_.join();
+  else thread_.detach();
+}
+
+Inbox& LiveRun::inbox() { return impl_->inbox; }
+bool LiveRun::ended() const { return impl_->ended; }
+std::string LiveRun::error() const { return impl_->error; }
+std::uint64_t LiveRun::progress() const { return impl_->inbox.taken() + impl_->given; }
+
+void LiveRun::describe(SessionStatus& status) const {
+  const Impl& i = *impl_;
+  status.views = i.views;
+  status.air_views = i.air_views;
+  status.images = i.images;
+  status.previews = i.previews;
+  status.waiting_bytes = i.inbox.waiting_bytes();
+  if (i.last_image > 0) status.last_image_latency = std::max(0.0, i.last_image - status.last_view);
+  const std::lock_guard lock(i.mutex);
+  if (!i.scan_run && i.final.empty()) return;  // still being prepared
+  const auto activity = i.scan_run ? i.scan_run->activity() : i.final;
+  status.threads = i.workers->threads();
+  status.parameters = i.parameters.hash;
+  status.parameters_file = i.parameters.file.filename().string();
+  if (i.recorder) status.recording = i.recorder->file().filename().string();
+  status.gadgets.clear();
+  for (std::size_t k = 0; k < activity.size(); ++k) {
+    const auto& stage = *i.job.chain->stages[k];
+    status.gadgets.push_back({stage.name, stage.classname, message_name(stage.in()), message_name(stage.out()),
+                              activity[k].messages, activity[k].waiting, static_cast<double>(activity[k].nanoseconds) * 1e-9,
+                              i.job.chain->places[k].after});
+  }
+}
+
+}  // namespace counterflow
