@@ -168,9 +168,7 @@ void ScanRun<Real>::work_forward(Token& token, const Group& group) const {
     const auto& stage = *chain_.stages[k];
     const M& x = input_of(token, group, i);
     if (stage.form() == Form::fold) continue;
-    guard(k, x, [&] {
-      timed(k, stage.form() == Form::map, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); });
-    });
+    guard(k, x, [&] { timed(k, stage.form() == Form::map, [&] { token.out[i] = stage.forward(*bound_[k], perfected(k, x)); }); });
   }
 }
 

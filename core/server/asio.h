@@ -1,9 +1,8 @@
 // Boost.Asio 1.74 as the server uses it: every file that needs it takes it from here.
 #pragma once
-#include <utility>  // Boost 1.74 forgets it
-
 #include <boost/asio.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <utility>  // Boost 1.74 forgets it
 
 namespace counterflow {
 

@@ -94,7 +94,8 @@ std::shared_ptr<TlsContext> context_of(const TlsFiles& files, const char* other_
   for (const auto& [name, file] : {std::pair{"--certificate", files.certificate},
                                    {"--key", files.key},
                                    {"the authority that signed the other side's certificate", files.authority}})
-    if (file.empty()) throw ConfigError(std::string("TLS needs a certificate, its key and an authority: ") + name + " is missing");
+    if (file.empty())
+      throw ConfigError(std::string("TLS needs a certificate, its key and an authority: ") + name + " is missing");
   auto tls = std::make_shared<TlsContext>();
   const std::filesystem::path* at = &files.certificate;
   try {

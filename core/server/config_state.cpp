@@ -87,8 +87,8 @@ void add_wishes(std::set<std::string>& wishes, const std::string& words_sent) {
   static const std::vector<std::string> known = {"views", "previews", "receipts", "waveforms"};
   for (const auto& word : words(words_sent)) {
     if (std::ranges::find(known, word) == known.end())
-      throw ProtocolError("there is no wish '" + printable(word) + "'" + did_you_mean(word, known) + "; there are: " +
-                          joined(known, ", "));
+      throw ProtocolError("there is no wish '" + printable(word) + "'" + did_you_mean(word, known) +
+                          "; there are: " + joined(known, ", "));
     wishes.insert(word);
   }
 }

@@ -37,10 +37,10 @@ class HeaderState final : public SessionState {
     const std::size_t image = message_index<float, Image<float>>();
     for (std::size_t k = 0; k < chain_.stages.size(); ++k) {
       if (!chain_.leaves(k) || chain_.stages[k]->out() == image || context_.wishes.count("views")) continue;
-      throw ConfigError(chain_.stages[k]->where + ": " + chain_.stages[k]->name + " gives " +
-                        message_name(chain_.stages[k]->out()) +
-                        ", which Gadgetron's protocol cannot carry: end the chain with a reconstruction, or use a client that asks "
-                        "for views (counterflow send)");
+      throw ConfigError(
+          chain_.stages[k]->where + ": " + chain_.stages[k]->name + " gives " + message_name(chain_.stages[k]->out()) +
+          ", which Gadgetron's protocol cannot carry: end the chain with a reconstruction, or use a client that asks "
+          "for views (counterflow send)");
     }
   }
 

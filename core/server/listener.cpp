@@ -26,15 +26,13 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr auto kEnding = std::chrono::seconds(4);          // between SIGTERM to a session and SIGKILL
-constexpr auto kRefusing = std::chrono::seconds(1);        // for a client that is sent away to read why
-constexpr auto kRetry = std::chrono::milliseconds(100);    // after accept() failed
-constexpr auto kWatchAgain = std::chrono::seconds(1);      // after the page's process ended
-constexpr std::size_t kMostRefusals = 32;                  // at a time
+constexpr auto kEnding = std::chrono::seconds(4);        // between SIGTERM to a session and SIGKILL
+constexpr auto kRefusing = std::chrono::seconds(1);      // for a client that is sent away to read why
+constexpr auto kRetry = std::chrono::milliseconds(100);  // after accept() failed
+constexpr auto kWatchAgain = std::chrono::seconds(1);    // after the page's process ended
+constexpr std::size_t kMostRefusals = 32;                // at a time
 
-double seconds_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double seconds_since_1970() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 struct Address {
   std::string host;
@@ -71,7 +69,8 @@ void become(const std::string& user) {
   if (!entry) throw ConfigError("--user " + user + ": this machine has no such user");
   if (entry->pw_uid == geteuid()) return;
   if (initgroups(user.c_str(), entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0)
-    throw ConfigError("--user " + user + ": cannot be become (" + std::strerror(errno) + "); start the server as root or as " + user);
+    throw ConfigError("--user " + user + ": cannot be become (" + std::strerror(errno) + "); start the server as root or as " +
+                      user);
   if (setuid(0) == 0) throw ConfigError("--user " + user + ": root could be had again");
 }
 
@@ -79,7 +78,8 @@ void become(const std::string& user) {
 std::filesystem::path make_status_folder() {
   std::string name = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string()) +
                      "/counterflow-XXXXXX";
-  if (!mkdtemp(name.data())) throw ArchiveError(name + ": a folder for the sessions' status cannot be made: " + std::strerror(errno));
+  if (!mkdtemp(name.data()))
+    throw ArchiveError(name + ": a folder for the sessions' status cannot be made: " + std::strerror(errno));
   return name;
 }
 
@@ -200,7 +200,10 @@ void Listener::Impl::start_watching() {
     };
     ::close(line[0]);
     try {
-      watch({.status = status, .address = settings.http, .title = "counterflow serve " + bound, .version = settings.session.version},
+      watch({.status = status,
+             .address = settings.http,
+             .title = "counterflow serve " + bound,
+             .version = settings.session.version},
             tell);
     } catch (const Error& error) {
       tell(std::string("!") + error.what());
@@ -264,8 +267,7 @@ Task<void> Listener::Impl::accept() {
 }
 
 std::size_t Listener::Impl::from(const std::string& host) const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(children, [&](const auto& child) { return child.second.host == host; }));
+  return static_cast<std::size_t>(std::ranges::count_if(children, [&](const auto& child) { return child.second.host == host; }));
 }
 
 void Listener::Impl::admit(tcp::socket socket) {

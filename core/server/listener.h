@@ -19,8 +19,8 @@ struct ListenerSettings {
   std::string user;                         // to become; needed where the server is started as root
   std::size_t log_lines = 100;              // a second
   bool quiet = false;
-  TlsFiles tls;                             // needed for any address but loopback
-  std::string http;                         // host:port of the page for watching; "" = none
+  TlsFiles tls;      // needed for any address but loopback
+  std::string http;  // host:port of the page for watching; "" = none
   SessionSettings session;
 };
 

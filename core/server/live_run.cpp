@@ -13,9 +13,7 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds(5);  // for a chain that was told to stop
 
-double seconds_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double seconds_since_1970() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 StatusPicture picture_of(const Image<float>& image, std::uint64_t version) {
   StatusPicture picture{version, image.view.preview, *image.channels, image.grid, 0, {}};
@@ -75,8 +73,7 @@ struct LiveRun::Impl {
 
 void LiveRun::Impl::prepare() {
   workers = std::make_unique<Workers>(job.settings.threads);
-  if (!job.scan.system.detector.empty())
-    workers->arena().execute([&] { prepare_response(job.scan.system, job.settings.cache); });
+  if (!job.scan.system.detector.empty()) workers->arena().execute([&] { prepare_response(job.scan.system, job.settings.cache); });
   parameters = parameters_in_use(job.settings.parameters, *job.chain, job.scan);
   origin = {chain_hash(*job.chain), parameters.hash};
   if (!job.settings.record.empty()) {

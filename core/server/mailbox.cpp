@@ -106,6 +106,12 @@ void Outbox::fail() {
     unwritten_ = 0;
   }
   room_.notify_all();
+  arrived_.raise();
+}
+
+bool Outbox::failed() const {
+  const std::lock_guard lock(mutex_);
+  return failed_;
 }
 
 bool Outbox::empty() const {

@@ -63,13 +63,14 @@ class Outbox {
   void put_at_once(wire::Outgoing&& message);
   bool crowded() const;  // whether put() might wait
 
-  // By the talking thread.
+  // By the talking thread. Something waits, or nothing can be written any more.
   Task<void> arrival() {
-    return arrived_.wait_until([this] { return !empty(); });
+    return arrived_.wait_until([this] { return failed() || !empty(); });
   }
   wire::Outgoing take_all();
   void written(std::size_t bytes);
   void fail();  // nothing can be written any more
+  bool failed() const;
   bool empty() const;
   std::size_t waiting_bytes() const;  // not yet written
 

@@ -27,9 +27,8 @@ std::vector<fs::path> candidates(const fs::path& folder) {
 
 bool is_of(const LearnedParameters& learned, const Chain<float>& chain) {
   return std::ranges::all_of(learned.blocks, [&](const LearnedBlock& block) {
-    return std::ranges::any_of(chain.stages, [&](const auto& stage) {
-      return stage->name == block.gadget && stage->classname == block.classname;
-    });
+    return std::ranges::any_of(
+        chain.stages, [&](const auto& stage) { return stage->name == block.gadget && stage->classname == block.classname; });
   });
 }
 

@@ -49,7 +49,8 @@ void ServerLog::write(const std::string& who, const std::string& text) {
   if (!folder_.empty()) append_log(folder_, line);
   if (quiet_) return;
   lines += line + "\n";
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());  // in one piece beside other processes
+  [[maybe_unused]] const ssize_t written =
+      ::write(STDERR_FILENO, lines.data(), lines.size());  // in one piece beside other processes
 }
 
 }  // namespace counterflow

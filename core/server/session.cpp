@@ -16,12 +16,11 @@ constexpr auto kStopping = std::chrono::seconds(5);     // for a chain that was 
 constexpr auto kDiscarding = std::chrono::seconds(60);  // for a client that was told of an error and goes on
 constexpr std::size_t kPieces = 64;                     // of one gathered write
 
-double seconds_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double seconds_since_1970() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 std::string seconds_text(std::chrono::milliseconds time) {
-  return std::to_string(time.count() / 1000) + (time.count() % 1000 ? "." + std::to_string(time.count() % 1000 / 100) : "") + " s";
+  return std::to_string(time.count() / 1000) + (time.count() % 1000 ? "." + std::to_string(time.count() % 1000 / 100) : "") +
+         " s";
 }
 
 class Session {
@@ -31,6 +30,8 @@ class Session {
       : settings_(settings),
         log_(log),
         io_(1),
+        signals_(io_, SIGTERM),
+        ticks_(io_),
         event_(io_),
         room_(io_),
         parser_(wire::Phase::config, settings.limits),
@@ -44,18 +45,17 @@ class Session {
   }
 
   SessionEnd serve() {
-    asio::signal_set signals(io_, SIGTERM);
-    signals.async_wait([this](const boost::system::error_code& error, int) {
+    signals_.async_wait([this](const boost::system::error_code& error, int) {
       if (!error) fail("the server is shutting down");
     });
     asio::co_spawn(io_, live(), asio::detached);
     asio::co_spawn(io_, tick(), asio::detached);
     io_.run();
-    state_.reset();  // waits for the chain
     status_.state = end_ == SessionEnd::complete ? "complete" : end_ == SessionEnd::error ? "error" : "lost";
     status_.error = failure_;
     status_.ended = seconds_since_1970();
     tell();
+    state_.reset();  // waits for the chain
     return end_;
   }
 
@@ -92,6 +92,8 @@ class Session {
   const SessionSettings& settings_;
   const std::function<void(const std::string&)>& log_;
   asio::io_context io_;
+  asio::signal_set signals_;
+  asio::steady_timer ticks_;
   Notice event_, room_;
   wire::FrameParser parser_;
   Outbox outbox_;
@@ -140,9 +142,12 @@ Task<void> Session::live() {
     const bool seen_off = ended_ != Ended::no || Clock::now() > said_at_ + kDiscarding || discarded_ > settings_.limits.message;
     return unreachable_ || (seen_off && outbox_.waiting_bytes() == 0);
   });
-  over_ = true;
+  over_ = true;  // and everything comes to its end
   stream_->close();
-  io_.stop();
+  signals_.cancel();
+  ticks_.cancel();
+  room_.raise();
+  outbox_.fail();
 }
 
 bool Session::done() const {
@@ -251,8 +256,9 @@ bool Session::answered(const wire::Frame& frame) {
 
 Task<void> Session::write() {
   try {
-    while (!over_) {
+    for (;;) {
       co_await outbox_.arrival();
+      if (outbox_.failed()) break;
       wire::Outgoing out = outbox_.take_all();
       last_written_ = Clock::now();
       while (!out.empty()) {
@@ -274,10 +280,11 @@ Task<void> Session::write() {
 }
 
 Task<void> Session::tick() {
-  asio::steady_timer timer(io_);
   while (!over_) {
-    timer.expires_after(kTick);
-    co_await timer.async_wait(asio::use_awaitable);
+    ticks_.expires_after(kTick);
+    boost::system::error_code cancelled;
+    co_await ticks_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (over_) break;
     check_times();
     event_.raise();
     if (Clock::now() - last_told_ > kStatusInterval) tell();
@@ -304,7 +311,8 @@ void Session::check_times() {
   if (run->progress() != progress_ || outbox_.crowded() || !has_work) last_progress_ = now;
   progress_ = run->progress();
   if (now - last_progress_ > settings_.stalled)
-    fail("the chain has taken and given nothing for " + seconds_text(settings_.stalled) + " (--stalled): one of its gadgets hangs");
+    fail("the chain has taken and given nothing for " + seconds_text(settings_.stalled) +
+         " (--stalled): one of its gadgets hangs");
 }
 
 void Session::tell() {

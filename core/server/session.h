@@ -29,12 +29,12 @@ struct SessionSettings {
   std::filesystem::path parameters;  // a file or a folder of files; empty = initial ones
   std::filesystem::path record;      // folder; empty = scans are not kept
   std::filesystem::path status;      // folder of what sessions tell of themselves (status.h); empty = nothing
-  std::shared_ptr<TlsContext> tls;     // null: plain
-  int threads = 0;  // 0 = all cores
+  std::shared_ptr<TlsContext> tls;   // null: plain
+  int threads = 0;                   // 0 = all cores
 };
 
-// Queries: `gadgetron::info` and `counterflow::info` are answered with lines "name: value" ("version", "message_ids: 2000 2001 2002
-// 2003" of what we offer beyond Gadgetron's, "encodings: u16 u32 f32", "wishes: views previews receipts waveforms", limits);
+// Queries: `gadgetron::info` and `counterflow::info` are answered with lines "name: value" ("version", "message_ids: 2000 2001
+// 2002 2003" of what we offer beyond Gadgetron's, "encodings: u16 u32 f32", "wishes: views previews receipts waveforms", limits);
 // `counterflow::chains` with the file names of the chains, one a line; any other with "".
 enum class SessionEnd { complete, error, lost };
 

@@ -33,7 +33,7 @@ class SessionState {
   // Takes a message that is neither text nor query nor wish. The state after it; null: this one still. Throws what the client is
   // told.
   virtual std::unique_ptr<SessionState> take(wire::Frame frame) = 0;
-  virtual void flush() {}                     // all messages that had come have been taken
+  virtual void flush() {}  // all messages that had come have been taken
   virtual bool crowded() const { return false; }
   virtual LiveRun* live() { return nullptr; }  // the chain at work
 };

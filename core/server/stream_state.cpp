@@ -42,9 +42,7 @@ class StreamState final : public SessionState {
     return nullptr;
   }
 
-  void flush() override {
-    run_.inbox().put(std::exchange(come_, {}), std::exchange(bytes_, 0));
-  }
+  void flush() override { run_.inbox().put(std::exchange(come_, {}), std::exchange(bytes_, 0)); }
   bool crowded() const override { return run_.inbox().crowded(); }
   LiveRun* live() override { return &run_; }
 

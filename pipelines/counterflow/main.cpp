@@ -162,7 +162,9 @@ void add_serve_limits(CLI::App* sub, ListenerSettings& o) {
   of(sub->add_option("--previews", o.session.previews_per_second, "Live pictures a second; 0 = none")
          ->check(CLI::Range(0.0, 100.0))
          ->capture_default_str());
-  of(sub->add_option("--log-lines", o.log_lines, "Lines of the log a second")->check(CLI::Range(1, 1000000))->capture_default_str());
+  of(sub->add_option("--log-lines", o.log_lines, "Lines of the log a second")
+         ->check(CLI::Range(1, 1000000))
+         ->capture_default_str());
 }
 
 void add_serve(Command& c) {
@@ -173,7 +175,8 @@ void add_serve(Command& c) {
   sub->add_option("--listen", l.address, "Address and port; port 0 = any that is free")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  const auto* chains = path_option(sub, "--chains", l.session.chains, "Folder of the chains that clients may name; else those installed");
+  const auto* chains =
+      path_option(sub, "--chains", l.session.chains, "Folder of the chains that clients may name; else those installed");
   path_option(sub, "--parameters", l.session.parameters,
               "What training has learned: a file, or a folder whose newest fitting file each scan takes");
   path_option(sub, "--record", l.session.record, "Folder in which each scan is kept as it passes");
