@@ -1,8 +1,10 @@
 // Boost.Asio 1.74 as the server uses it: every file that needs it takes it from here.
 #pragma once
+// clang-format off
+#include <utility>  // first: Boost 1.74 forgets it
 #include <boost/asio.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <utility>  // Boost 1.74 forgets it
+// clang-format on
 
 namespace counterflow {
 
