@@ -79,15 +79,15 @@ class Running:
     """Session 14, whose views arrive as time goes."""
 
     def __init__(self, folder, now):
-        self.folder, self.started, self.now = folder, now - 3.2, now
+        self.folder, self.started, self.now = folder, now - 31, now
 
     def tell(self, now):
         seconds = now - self.started
-        views = min(1152, int(118 * seconds))
+        views = min(9216, int(118 * seconds))
         write_status(self.folder, 14, peer="127.0.0.1:51872", chain="material_images.xml",
                      chain_hash="9f2c4ab07d13e6f8a1b2c3d4e5f60718293a4b5c6d7e8f900112233445566778",
                      parameters="5d41402abc4b2a76b9719d911017c592aabbccddeeff00112233445566778899", parameters_file="learned_2026-11.h5",
-                     state="stream", views=views, air_views=64, promised_views=1152, bytes_in=views * 442368, bytes_out=views * 700,
+                     state="stream", views=views, air_views=64, promised_views=9216, bytes_in=views * 442368, bytes_out=views * 700,
                      images=0, previews=int(2 * seconds), waiting_bytes=2654208, started=self.started, told=now, last_view=now,
                      threads=4, recording="/data/scans/2026-11-23T07-15-02_0014.h5", gadgets=gadgets(views, seconds))
 

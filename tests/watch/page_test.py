@@ -80,7 +80,7 @@ class PageTest:
     def shows_what_the_server_tells(self):
         self.open(14, 3)
         text = self.browser.run("document.body.innerText")
-        for words in ("Session 14", "views arrive", "material_images.xml", "1 152", "MaximumLikelihood", "6 waiting", "learned_2026-11.h5", "5d41402abc4b",
+        for words in ("Session 14", "views arrive", "material_images.xml", "9 216", "MaximumLikelihood", "6 waiting", "learned_2026-11.h5", "5d41402abc4b",
                       "0014.h5", "2 running", "127.0.0.1:51872", "PathLengths", "preview", "session 13: complete"):
             expect(words in text, "expected on the page:", words)
         expect(len(self.browser.run("[...document.querySelectorAll('#list button')].map((b) => b.innerText)")) == 5, "expected 5 sessions")

@@ -21,6 +21,7 @@ export class Details {
     const silent = status.ended === 0 && status.told > 0 && now - status.told > 5 ? `, silent for ${duration(now - status.told)}` : '';
     say(byId('state'), words + silent);
     byId('state').className = kind;
+    byId('session').className = `panel ${kind}`;
     say(byId('error'), status.error);
     show(byId('error'), Boolean(status.error));
   }
@@ -31,6 +32,7 @@ export class Details {
     say(this.views, count(status.views) + of);
     this.bar.style.width = `${100 * Math.min(1, status.views / (status.promised_views || Infinity))}%`;
     say(this.rate, rate === undefined ? '–' : figure(rate));
+    say(this.rate.previousSibling, status.ended > 0 ? 'views per second, mean' : 'views per second');
     if (rate !== undefined && status.ended === 0) this.#history = [...this.#history, rate].slice(-kHistory);
     this.#draw();
     say(this.data, bytesRate === undefined ? '–' : `${bytes(bytesRate)}/s`);
