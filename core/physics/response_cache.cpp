@@ -1,4 +1,8 @@
 // The response that a scan's detector text asks for, kept on disk because the Monte Carlo takes seconds.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,7 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
-#include <sstream>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
@@ -23,7 +27,7 @@ constexpr std::size_t kPhotons = 10000;
 constexpr std::uint64_t kSeed = 1;
 
 // Fowler, Noll and Vo's hash (FNV-1a).
-std::uint64_t hash_of(const std::string& bytes) {
+std::uint64_t hash_of(std::string_view bytes) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return hash;
@@ -51,7 +55,7 @@ std::string to_bytes(const std::string& key, const DetectorResponse& response) {
 }
 
 // Nothing where the file is not what to_bytes wrote for this key.
-std::optional<DetectorResponse> from_bytes(const std::string& key, const std::string& bytes) {
+std::optional<DetectorResponse> from_bytes(const std::string& key, std::string_view bytes) {
   std::uint64_t sizes[2], hash = 0;
   std::size_t at = key.size() + 1;
   if (bytes.size() < at + sizeof sizes + sizeof hash || bytes.compare(0, at, key + "\n") != 0) return std::nullopt;
@@ -75,12 +79,42 @@ std::optional<DetectorResponse> from_bytes(const std::string& key, const std::st
   }
 }
 
+// Mapped read-only: processes share what the kernel holds of the file.
 std::optional<DetectorResponse> read_cache(const std::string& key, const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream bytes;
-  if (!in || !(bytes << in.rdbuf())) return std::nullopt;
-  return from_bytes(key, bytes.str());
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return std::nullopt;
+  std::optional<DetectorResponse> found;
+  struct stat status {};
+  if (::fstat(descriptor, &status) == 0 && status.st_size > 0) {
+    const auto size = static_cast<std::size_t>(status.st_size);
+    void* const bytes = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (bytes != MAP_FAILED) {
+      found = from_bytes(key, {static_cast<const char*>(bytes), size});
+      ::munmap(bytes, size);
+    }
+  }
+  ::close(descriptor);
+  return found;
 }
+
+// Of several processes that need the same response one computes it, the others wait for it.
+class Turn {
+ public:
+  explicit Turn(const std::filesystem::path& file) {
+    std::error_code ignored;
+    std::filesystem::create_directories(file.parent_path(), ignored);
+    descriptor_ = ::open((file.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ >= 0) ::flock(descriptor_, LOCK_EX);
+  }
+  ~Turn() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
 
 // A cache that cannot be written costs time, not results: failures are left alone.
 void write_cache(const std::string& key, const DetectorResponse& response, const std::filesystem::path& file) {
@@ -105,6 +139,8 @@ DetectorResponse cached_response(const Sensor& sensor, double max_energy, const 
   char name[32];
   const auto end = std::to_chars(name, name + sizeof name, hash_of(key), 16).ptr;
   const std::filesystem::path file = cache / ("response-" + std::string(name, end) + ".bin");
+  if (auto found = read_cache(key, file)) return *std::move(found);
+  const Turn turn(file);
   if (auto found = read_cache(key, file)) return *std::move(found);
   DetectorResponse response = simulate_response(sensor, max_energy, kPhotons, kSeed);
   write_cache(key, response, file);

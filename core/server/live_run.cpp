@@ -50,6 +50,9 @@ struct LiveRun::Impl {
   Message<float> next();
   void deliver(const Message<float>& message);
   void deliver_image(const Sent<Image<float>>& image);
+  void record(const Message<float>& view);
+  void finish_recording();
+  void give_up_recording(const std::string& why);
   void receipt(std::uint64_t recorded);
   bool wished(const char* word) const { return job.wishes.count(word) > 0; }
 
@@ -97,8 +100,7 @@ void LiveRun::Impl::run() {
     for (const auto& [stage, remark] : scan_run->report())
       if (remark.count > 0)
         job.log(stage + ": " + remark.text + ": " + std::to_string(remark.count) + " of " + std::to_string(remark.of));
-    if (recorder) recorder->finish();
-    else receipt(0);
+    finish_recording();
   } catch (const std::bad_alloc&) {
     error = "the chain ran out of memory";
   } catch (const std::exception& failure) {
@@ -124,8 +126,36 @@ Message<float> LiveRun::Impl::next() {
   if (const auto* acquisition = std::get_if<wire::Acquisition>(&*frame)) view = decoder.decode<float>(*acquisition);
   else view = decoder.decode<float>(std::get<wire::CompactView>(*frame));
   ++(view_of(view).air ? air_views : views);
-  if (recorder) recorder->write(view);
+  record(view);
   return view;
+}
+
+// The scan goes on where it cannot be kept: nobody would irradiate a patient again for a full disk.
+void LiveRun::Impl::give_up_recording(const std::string& why) {
+  const std::string text = "the scan is not recorded any further: " + why;
+  job.log(text);
+  wire::Outgoing out;
+  wire::put_text(out, text + "\n");
+  job.outbox.put_at_once(std::move(out));
+  const std::lock_guard lock(mutex);
+  recorder.reset();
+}
+
+void LiveRun::Impl::record(const Message<float>& view) {
+  if (recorder) try {
+      recorder->write(view);
+    } catch (const ArchiveError& failure) {
+      give_up_recording(failure.what());
+    }
+}
+
+void LiveRun::Impl::finish_recording() {
+  if (!recorder) return receipt(0);
+  try {
+    recorder->finish();
+  } catch (const Error& failure) {
+    give_up_recording(failure.what());
+  }
 }
 
 void LiveRun::Impl::deliver(const Message<float>& message) {

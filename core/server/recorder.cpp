@@ -132,6 +132,7 @@ struct Recorder::Impl {
   Impl(const fs::path& path, const ScanHeader& scan, std::function<void(std::uint64_t)> hear)
       : journal(path), file(path, O_WRONLY | O_CREAT | O_EXCL), synced(std::move(hear)) {
     file.lock();
+    File(path.parent_path(), O_RDONLY | O_DIRECTORY).sync();  // the name too
     wire::Outgoing out;
     wire::put_header(out, header_to_xml(scan));
     file.write(std::move(out));

@@ -5,6 +5,7 @@
 #include "core/archive/archive.h"
 #include "core/chain/plan.h"
 #include "core/engine/stream.h"
+#include "core/server/live_run.h"
 #include "core/training/optimiser.h"
 #include "pipelines/counterflow/verbs.h"
 
@@ -42,7 +43,8 @@ void check(const CheckOptions& options, const CommonOptions& common, std::ostrea
   const std::size_t tokens = Workers::tokens_for(threads);
   if (options.scan) {
     const ArchiveReader scan(*options.scan, common.data);
-    out << plan_text(chain, &scan.header(), tokens);
+    out << plan_text(chain, &scan.header(), tokens) << "while it is served, its connection holds at most "
+        << bytes_text(connection_bytes(scan.header())) << " more\n";
   } else {
     out << plan_text(chain, nullptr, tokens);
   }
