@@ -47,6 +47,7 @@ struct PipeReader::Impl {
 
   wire::Header read_header();
   wire::Frame next_frame();
+  wire::Frame read_frame();
 
   std::istream& in;
   wire::FrameParser parser{wire::Phase::header};
@@ -56,7 +57,7 @@ struct PipeReader::Impl {
 };
 
 // Blocks for the bytes of one message and reads none behind it.
-wire::Frame PipeReader::Impl::next_frame() {
+wire::Frame PipeReader::Impl::read_frame() {
   const std::uint64_t at = parser.position();
   std::optional<wire::Frame> frame;
   while (!(frame = parser.next())) {
@@ -73,6 +74,14 @@ wire::Frame PipeReader::Impl::next_frame() {
   if (std::holds_alternative<wire::Query>(*frame)) wire::refuse(wire::Id::query, at, "on a pipe nobody answers");
   if (std::holds_alternative<wire::Wish>(*frame)) wire::refuse(wire::Id::wish, at, "on a pipe images are all there is");
   return std::move(*frame);
+}
+
+wire::Frame PipeReader::Impl::next_frame() {
+  try {
+    return read_frame();
+  } catch (const ProtocolError& error) {
+    throw ProtocolError(std::string(kInput) + ": " + error.what());
+  }
 }
 
 wire::Header PipeReader::Impl::read_header() {
