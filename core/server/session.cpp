@@ -112,7 +112,8 @@ class Session {
   bool over_ = false;          // all coroutines end
   std::size_t discarded_ = 0;  // [byte]
   std::array<std::byte, 65536> scratch_;
-  Clock::time_point last_message_ = Clock::now(), last_written_ = Clock::now(), last_told_{}, said_at_{}, last_progress_{};
+  Clock::time_point last_message_ = Clock::now(), last_written_ = Clock::now(), last_told_{}, said_at_{},
+                    last_progress_ = Clock::now();
   std::uint64_t progress_ = 0;
 };
 
@@ -165,6 +166,7 @@ void Session::say_the_end(const std::string& error) {
   if (!error.empty()) log_(error);
   said_at_ = Clock::now();
   status_.state = "draining";
+  room_.raise();  // what still comes is read
 }
 
 Task<void> Session::read() {
@@ -268,7 +270,7 @@ Task<void> Session::write() {
         status_.bytes_out += n;
         last_written_ = Clock::now();
       }
-      if (told()) stream_->end_writing();
+      if (told() && outbox_.empty()) stream_->end_writing();
       event_.raise();
     }
   } catch (const boost::system::system_error& error) {
@@ -306,10 +308,9 @@ void Session::check_times() {
     fail("no whole message came for " + seconds_text(patience) + (talked_ ? " (--between-messages)" : " (--first-message)") +
          ": send the rest, or CLOSE (id 4) to end");
   const LiveRun* const run = chain();
-  if (!run) return;
-  const bool has_work = state_->crowded() || ended_ != Ended::no;
-  if (run->progress() != progress_ || outbox_.crowded() || !has_work) last_progress_ = now;
-  progress_ = run->progress();
+  const bool has_work = run && (state_->crowded() || ended_ != Ended::no);
+  if (!has_work || outbox_.crowded() || run->progress() != progress_) last_progress_ = now;
+  if (run) progress_ = run->progress();
   if (now - last_progress_ > settings_.stalled)
     fail("the chain has taken and given nothing for " + seconds_text(settings_.stalled) +
          " (--stalled): one of its gadgets hangs");
