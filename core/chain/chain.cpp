@@ -68,10 +68,11 @@ void TrainedParameter::describe(PropertyVisitor& v) {
 
 template <class Real>
 bool Chain<Real>::leaves(std::size_t stage) const {
-  if (stages[stage]->form() == Form::sink) return false;
-  if (places[stage].side()) return true;
+  const bool sink = stages[stage]->form() == Form::sink;
+  if (places[stage].side()) return !sink;
+  if (sink && (source(stage) != kScan || places[stage].in_training)) return false;
   for (std::size_t k = stage + 1; k < stages.size(); ++k)
-    if (!places[k].side() && stages[k]->form() != Form::sink) return false;
+    if (!places[k].side() && !places[k].in_training && (sink || stages[k]->form() != Form::sink)) return false;
   return true;
 }
 

@@ -63,7 +63,8 @@ struct Chain {
   std::string file;                 // of messages
 
   std::size_t source(std::size_t stage) const { return places[stage].source; }
-  // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it.
+  // What the stage gives leaves the chain: the last Map or Fold of the main line, and every Map or Fold beside it. Where the main
+  // line has neither, what its last Sink has seen.
   bool leaves(std::size_t stage) const;
   std::vector<std::string> trained_names(std::size_t stage) const;
   // The first trained stage; stages.size() where none is.

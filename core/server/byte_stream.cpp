@@ -1,5 +1,8 @@
 #include "core/server/byte_stream.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <boost/asio/ssl.hpp>
 
 #include "core/error.h"
@@ -47,9 +50,23 @@ class PlainStream final : public ByteStream {
  public:
   PlainStream(asio::io_context& io, int socket) : socket_(taken_over(io, socket)) {}
   Task<void> handshake() override { co_return; }
-  Task<std::size_t> read(std::array<std::span<std::byte>, 2> space) override { return read_some(socket_, space); }
+  Task<std::size_t> read(std::array<std::span<std::byte>, 2> space, std::size_t missing) override {
+    const int enough = missing < kLarge ? 1 : static_cast<int>(std::min(missing, kMostAtOnce));
+    if (enough != enough_) ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof enough);
+    enough_ = enough;
+    return read_some(socket_, space);
+  }
   Task<std::size_t> write(const std::vector<std::span<const std::byte>>& pieces) override {
     co_return co_await socket_.async_write_some(buffers_of(pieces), asio::use_awaitable);
+  }
+  std::size_t write_at_once(const std::vector<std::span<const std::byte>>& pieces) override {
+    std::array<iovec, 16> parts{};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = std::min(parts.size(), pieces.size());
+    for (std::size_t i = 0; i < message.msg_iovlen; ++i) parts[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
+    return static_cast<std::size_t>(
+        std::max<ssize_t>(0, ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL)));
   }
   void end_writing() override {
     boost::system::error_code ignored;
@@ -61,7 +78,9 @@ class PlainStream final : public ByteStream {
   }
 
  private:
+  static constexpr std::size_t kLarge = std::size_t{64} << 10, kMostAtOnce = std::size_t{256} << 10;
   Socket socket_;
+  int enough_ = 1;  // bytes for which reading is woken up
 };
 
 class TlsStream final : public ByteStream {
@@ -73,7 +92,7 @@ class TlsStream final : public ByteStream {
     SSL_set_tlsext_host_name(stream_.native_handle(), tls_->host.c_str());
   }
   Task<void> handshake() override { co_await stream_.async_handshake(tls_->side, asio::use_awaitable); }
-  Task<std::size_t> read(std::array<std::span<std::byte>, 2> space) override { return read_some(stream_, space); }
+  Task<std::size_t> read(std::array<std::span<std::byte>, 2> space, std::size_t) override { return read_some(stream_, space); }
   Task<std::size_t> write(const std::vector<std::span<const std::byte>>& pieces) override {
     co_return co_await stream_.async_write_some(buffers_of(pieces), asio::use_awaitable);
   }

@@ -198,7 +198,7 @@ LiveRun::~LiveRun() {
   else thread_.detach();
 }
 
-Inbox& LiveRun::inbox() { return impl_->inbox; }
+Inbox& LiveRun::inbox() const { return impl_->inbox; }
 bool LiveRun::ended() const { return impl_->ended; }
 std::string LiveRun::error() const { return impl_->error; }
 std::uint64_t LiveRun::progress() const { return impl_->inbox.taken() + impl_->given; }

@@ -35,7 +35,7 @@ class LiveRun {
   explicit LiveRun(Job job);
   ~LiveRun();  // stops it; a chain that does not stop is left behind with its thread
 
-  Inbox& inbox();
+  Inbox& inbox() const;
   bool ended() const;
   std::string error() const;  // after ended(); "" = complete
   // Grows as long as the chain takes or gives anything.

@@ -5,6 +5,12 @@
 #include "core/error.h"
 
 namespace counterflow {
+namespace {
+
+constexpr std::size_t kPiecesAtOnce = 16;
+constexpr std::size_t kLarge = std::size_t{64} << 10;  // smaller messages are better written several together
+
+}  // namespace
 
 void Inbox::put(std::vector<wire::Frame> frames, std::size_t bytes) {
   if (frames.empty()) return;
@@ -63,6 +69,12 @@ void Outbox::put(wire::Outgoing&& message) {
     std::unique_lock lock(mutex_);
     room_.wait(lock, [this] { return unwritten_ < kMailboxBytes || failed_; });
     if (failed_) throw ProtocolError("the client is gone: what the chain gives cannot be delivered");
+    if (unwritten_ == 0 && message.size() >= kLarge && write_at_once_) {
+      const std::size_t n = write_at_once_(message.pieces(kPiecesAtOnce));
+      message.drop(n);
+      written_at_once_ += n;
+      if (message.empty()) return;
+    }
     unwritten_ += message.size();
     waiting_.append(std::move(message));
   }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -57,11 +58,18 @@ class Outbox {
  public:
   Outbox(asio::io_context& io, Notice& room) : arrived_(io), room_for_more_(room) {}
 
+  // Writes what it can at once; how much, 0 where that is nothing. Saves a computing thread's message the way over the talking
+  // thread, where nothing waits before it.
+  using WriteAtOnce = std::function<std::size_t(const std::vector<std::span<const std::byte>>&)>;
+  void write_at_once_by(WriteAtOnce write) { write_at_once_ = std::move(write); }
+
   // By a computing thread: waits while much waits to be written. Throws ProtocolError once the client is gone.
   void put(wire::Outgoing&& message);
   // By any thread; never waits.
   void put_at_once(wire::Outgoing&& message);
   bool crowded() const;  // whether put() might wait
+
+  std::uint64_t written_at_once() const { return written_at_once_; }  // [byte]
 
   // By the talking thread. Something waits, or nothing can be written any more.
   Task<void> arrival() {
@@ -79,6 +87,8 @@ class Outbox {
   std::condition_variable room_;
   wire::Outgoing waiting_;
   std::size_t unwritten_ = 0;  // of waiting_ and of what was taken
+  WriteAtOnce write_at_once_;
+  std::atomic<std::uint64_t> written_at_once_{0};
   bool failed_ = false;
   Notice arrived_;
   Notice& room_for_more_;

@@ -111,6 +111,7 @@ class Session {
   bool unreachable_ = false;   // nothing can be written any more
   bool over_ = false;          // all coroutines end
   std::size_t discarded_ = 0;  // [byte]
+  std::uint64_t written_ = 0;  // [byte]
   std::array<std::byte, 65536> scratch_;
   Clock::time_point last_message_ = Clock::now(), last_written_ = Clock::now(), last_told_{}, said_at_{},
                     last_progress_ = Clock::now();
@@ -124,6 +125,7 @@ Task<void> Session::live() {
     shaken_ = true;
     asio::co_spawn(io_, read(), asio::detached);
     asio::co_spawn(io_, write(), asio::detached);
+    outbox_.write_at_once_by([this](const auto& pieces) { return stream_->write_at_once(pieces); });
   } catch (const boost::system::system_error& error) {
     lose("the TLS handshake failed: " + error.code().message());
     unreachable_ = true;
@@ -178,7 +180,8 @@ Task<void> Session::read() {
     std::size_t n = 0;
     std::string lost = "the connection ended without CLOSE (id 4)";
     try {
-      n = co_await stream_->read(broken_ ? std::array<std::span<std::byte>, 2>{scratch_} : parser_.space());
+      const auto space = broken_ ? std::array<std::span<std::byte>, 2>{scratch_} : parser_.space();
+      n = co_await stream_->read(space, broken_ ? 1 : parser_.missing());
     } catch (const boost::system::system_error& error) {
       lost = "the connection was lost: " + error.code().message();
     }
@@ -267,10 +270,10 @@ Task<void> Session::write() {
         const std::size_t n = co_await stream_->write(out.pieces(kPieces));
         out.drop(n);
         outbox_.written(n);
-        status_.bytes_out += n;
+        written_ += n;
         last_written_ = Clock::now();
       }
-      if (told() && outbox_.empty()) stream_->end_writing();
+      if (told() && outbox_.waiting_bytes() == 0) stream_->end_writing();
       event_.raise();
     }
   } catch (const boost::system::system_error& error) {
@@ -322,6 +325,7 @@ void Session::tell() {
   if (const LiveRun* const run = chain()) run->describe(status_);
   if (status_.ended == 0 && !told()) status_.state = chain() ? "stream" : status_.chain.empty() ? "config" : "header";
   status_.told = seconds_since_1970();
+  status_.bytes_out = written_ + outbox_.written_at_once();
   write_status(settings_.status, status_);
 }
 

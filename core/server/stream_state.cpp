@@ -56,7 +56,7 @@ class StreamState final : public SessionState {
   }
 
   SessionContext& context_;
-  mutable LiveRun run_;
+  LiveRun run_;
   std::vector<wire::Frame> come_;
   std::size_t bytes_ = 0;
 };

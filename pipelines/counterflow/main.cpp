@@ -1,4 +1,6 @@
 // The command line of `counterflow`: options to values, errors to one sentence. The only file that knows CLI11.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -370,8 +372,17 @@ int act(Command& c) {
   }
 }
 
+// Messages of one size come and go all the time: what one leaves is kept for the next, instead of being given back to the system,
+// which would have to clear it.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 16 << 20);
+}
+
 int command(int argc, char** argv) {
   leave_damaged_files_at_exit();
+  keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is a write error, told as one
   Command c;
   build(c);
