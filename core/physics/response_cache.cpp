@@ -100,10 +100,10 @@ std::optional<DetectorResponse> read_cache(const std::string& key, const std::fi
 // Of several processes that need the same response one computes it, the others wait for it.
 class Turn {
  public:
-  explicit Turn(const std::filesystem::path& file) {
+  explicit Turn(const std::filesystem::path& folder) {
     std::error_code ignored;
-    std::filesystem::create_directories(file.parent_path(), ignored);
-    descriptor_ = ::open((file.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    std::filesystem::create_directories(folder, ignored);
+    descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor_ >= 0) ::flock(descriptor_, LOCK_EX);
   }
   ~Turn() {
@@ -140,7 +140,7 @@ DetectorResponse cached_response(const Sensor& sensor, double max_energy, const 
   const auto end = std::to_chars(name, name + sizeof name, hash_of(key), 16).ptr;
   const std::filesystem::path file = cache / ("response-" + std::string(name, end) + ".bin");
   if (auto found = read_cache(key, file)) return *std::move(found);
-  const Turn turn(file);
+  const Turn turn(cache);
   if (auto found = read_cache(key, file)) return *std::move(found);
   DetectorResponse response = simulate_response(sensor, max_energy, kPhotons, kSeed);
   write_cache(key, response, file);
