@@ -9,6 +9,7 @@
 
 #include "core/archive/scan_header_xml.h"
 #include "core/archive/test_scan.h"
+#include "core/server/frame_head.h"
 #include "core/server/view_codec.h"
 
 namespace counterflow::wire::testing {
@@ -156,6 +157,35 @@ inline std::vector<Frame> parse_scan(FrameParser& parser, std::span<const std::b
   return frames;
 }
 
+// As NHLBI's encoder does: integers of `bits` bits, lowest first.
+inline ByteVector nhlbi_blob(const std::vector<std::int64_t>& integers, float scale, std::uint8_t bits) {
+  const std::uint64_t n = integers.size();
+  ByteVector blob(13 + (n * bits + 7) / 8);
+  std::memcpy(blob.data(), &n, 8);
+  std::memcpy(blob.data() + 8, &scale, 4);
+  std::memcpy(blob.data() + 12, &bits, 1);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t b = 0; b < bits; ++b)
+      if ((integers[i] >> b & 1) != 0) blob[13 + (i * bits + b) / 8] |= static_cast<std::byte>(1 << (i * bits + b) % 8);
+  return blob;
+}
+
+// A view of whole counts, compressed with scale 1.
+inline Acquisition compressed(const Sent<Counts<float>>& view, const ScanHeader& scan, std::uint8_t bits) {
+  Outgoing out;
+  put_acquisition(out, Message<float>(view), scan, 0);
+  FrameParser parser(Phase::stream);
+  Acquisition acquisition{};
+  feed(parser, bytes_of(out), SIZE_MAX, [&](Frame&& f) { acquisition = std::get<Acquisition>(std::move(f)); });
+  const auto* floats = reinterpret_cast<const float*>(acquisition.data.bytes().data());
+  const auto blob = nhlbi_blob({floats, floats + 2 * view->counts.size()}, 1, bits);
+  acquisition.compressed = true;
+  acquisition.head.flags = acquisition.head.flags | kNhlbiCompressed;
+  acquisition.data = Payload(blob.size());
+  std::copy(blob.begin(), blob.end(), acquisition.data.bytes().begin());
+  return acquisition;
+}
+
 // A whole scan with everything that may be in it: both encodings of views, a waveform, a text, a query, a wish.
 struct ScanStream {
   ScanHeader scan = counterflow::testing::small_header();
@@ -163,12 +193,13 @@ struct ScanStream {
   ByteVector bytes;
   std::vector<std::size_t> begins;  // of messages in it
 };
-inline ScanStream scan_stream() {
+inline ScanStream scan_stream(const std::string& chain = "material_images.xml", const std::string& detector = "CdTe 1.6") {
   ScanStream s;
+  s.scan.system.detector = detector;
   Outgoing out;
   const auto mark = [&] { s.begins.push_back(out.size()); };
   mark(), put_query(out, 1, "counterflow::info");
-  mark(), put_config_file(out, "material_images.xml");
+  mark(), put_config_file(out, chain);
   mark(), put_wish(out, "receipts");
   mark(), put_header(out, header_to_xml(s.scan));
   for (std::size_t v = 0; v < s.views.size(); ++v) {

@@ -191,19 +191,6 @@ TEST(ViewCodec, previews_go_into_a_series_of_their_own) {
   }
 }
 
-// As NHLBI's encoder does: integers of `bits` bits, lowest first.
-std::vector<std::byte> nhlbi_blob(const std::vector<std::int64_t>& integers, float scale, std::uint8_t bits) {
-  const std::uint64_t n = integers.size();
-  std::vector<std::byte> blob(13 + (n * bits + 7) / 8);
-  std::memcpy(blob.data(), &n, 8);
-  std::memcpy(blob.data() + 8, &scale, 4);
-  std::memcpy(blob.data() + 12, &bits, 1);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t b = 0; b < bits; ++b)
-      if ((integers[i] >> b & 1) != 0) blob[13 + (i * bits + b) / 8] |= static_cast<std::byte>(1 << (i * bits + b) % 8);
-  return blob;
-}
-
 TEST(Nhlbi, integers_of_every_width_come_back) {
   std::mt19937_64 random(3);
   for (std::uint8_t bits = 1; bits <= 32; ++bits) {
@@ -211,14 +198,14 @@ TEST(Nhlbi, integers_of_every_width_come_back) {
     std::vector<std::int64_t> integers = {-half, half - 1, 0, -1};
     for (int k = 0; k < 97; ++k)
       integers.push_back(static_cast<std::int64_t>(random() % (2 * static_cast<std::uint64_t>(half))) - half);
-    const auto floats = nhlbi_floats(nhlbi_blob(integers, 4.0f, bits), integers.size());
+    const auto floats = nhlbi_floats(testing::nhlbi_blob(integers, 4.0f, bits), integers.size());
     for (std::size_t i = 0; i < integers.size(); ++i)
       ASSERT_EQ(floats[i], static_cast<float>(integers[i]) / 4.0f) << int{bits} << " bits, value " << i;
   }
 }
 
 TEST(Nhlbi, damaged_blobs_are_refused) {
-  const auto blob = nhlbi_blob({1, 2, 3}, 1, 5);
+  const auto blob = testing::nhlbi_blob({1, 2, 3}, 1, 5);
   const auto with = [&](auto change, std::size_t count = 3) {
     auto b = blob;
     change(b);
@@ -238,17 +225,7 @@ TEST(Nhlbi, damaged_blobs_are_refused) {
 TEST(Nhlbi, a_compressed_acquisition_is_a_view) {
   const ScanHeader scan = small_header();
   const Counts<float> view = small_views(scan, 0, 1000)[0];
-  Outgoing plain;
-  put_acquisition(plain, Message<float>(sent(view)), scan, 0);
-  Acquisition acquisition = std::get<Acquisition>(parsed(plain));
-  const auto* complex = reinterpret_cast<const float*>(acquisition.data.bytes().data());
-  std::vector<std::int64_t> integers;
-  for (std::size_t i = 0; i < 2 * view.counts.size(); ++i) integers.push_back(static_cast<std::int64_t>(complex[i]));
-  const auto blob = nhlbi_blob(integers, 1, 11);
-  acquisition.compressed = true;
-  acquisition.head.flags = acquisition.head.flags | std::uint64_t{1} << 53;
-  acquisition.data = Payload(blob.size());
-  std::copy(blob.begin(), blob.end(), acquisition.data.bytes().begin());
+  Acquisition acquisition = testing::compressed(sent(view), scan, 11);
   Outgoing out;
   testing::Put{out}(acquisition);
   FrameParser parser(Phase::stream);
