@@ -1,9 +1,14 @@
 // Files of images: ISMRMRD images in HDF5, group "images", as Gadgetron's stock client writes them (docs/format.md).
 #pragma once
+#include <ismrmrd/ismrmrd.h>
+
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/message/message.h"
@@ -21,6 +26,9 @@ class ImageFileWriter {
   ImageFileWriter(const std::filesystem::path& file, ImageOrigin origin);
   ~ImageFileWriter();
   void write(const Image<float>& image);
+  // An image as it comes over a connection, of any of ISMRMRD's eight pixel types. Throws ArchiveError where the pixels are not
+  // those that the header counts.
+  void write(const ISMRMRD::ISMRMRD_ImageHeader& head, std::string_view meta, std::span<const std::byte> pixels);
   void finish();
 
  private:

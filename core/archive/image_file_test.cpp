@@ -6,6 +6,9 @@
 #include <ismrmrd/dataset.h>
 #include <ismrmrd/meta.h>
 
+#include <cstring>
+
+#include "core/archive/image_slices.h"
 #include "core/archive/test_scan.h"
 
 namespace counterflow {
@@ -145,6 +148,65 @@ TEST(ImageFile, attenuation_keeps_the_names_of_its_channels_and_previews_are_not
   const auto all = read_images(folder / "images.h5");
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all[0].channels, *image.channels);
+}
+
+TEST(ImageFile, slices_as_they_come_over_a_connection_are_kept_bit_for_bit) {
+  const Folder folder;
+  const auto image = some_image("density", "g/cm^3", {"water", "iodine"});
+  ImageFileWriter direct(folder / "direct.h5", {"c0ffee", "beef"}), come(folder / "come.h5", {});
+  direct.write(image);
+  for_each_slice(image, {"c0ffee", "beef"}, "", [&](const ImageSlice& slice) {
+    std::string meta;
+    slice.image.getAttributeString(meta);
+    come.write(slice.image.getHead(), meta, std::as_bytes(std::span(slice.image.getDataPtr(), 2 * 4 * 5)));
+  });
+  direct.finish();
+  come.finish();
+  EXPECT_EQ(read_images(folder / "come.h5").at(0).value, image.value);
+  ISMRMRD::Dataset a((folder / "direct.h5").c_str(), "images", false), b((folder / "come.h5").c_str(), "images", false);
+  for (std::uint32_t k = 0; k < 3; ++k) {
+    ISMRMRD::Image<float> x, y;
+    a.readImage("image_0", k, x);
+    b.readImage("image_0", k, y);
+    EXPECT_EQ(std::memcmp(&x.getHead(), &y.getHead(), sizeof(ISMRMRD::ISMRMRD_ImageHeader)), 0);
+    EXPECT_STREQ(x.getAttributeString(), y.getAttributeString());
+    EXPECT_TRUE(std::equal(x.begin(), x.end(), y.begin()));
+  }
+}
+
+template <class T>
+void expect_kept(ISMRMRD::ISMRMRD_DataTypes type) {
+  const Folder folder;
+  std::vector<T> pixels;
+  for (int k = 0; k < 12; ++k) pixels.push_back(static_cast<T>(static_cast<float>(k)));
+  ISMRMRD::ImageHeader head;
+  head.data_type = static_cast<std::uint16_t>(type);
+  head.matrix_size[0] = 3, head.matrix_size[1] = 2, head.matrix_size[2] = 1, head.channels = 2, head.image_series_index = 9;
+  ImageFileWriter writer(folder / "images.h5", {});
+  writer.write(head, "", std::as_bytes(std::span(pixels)));
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(head, "", std::as_bytes(std::span(pixels)).subspan(1)); }),
+              HasSubstr("bytes of pixels"));
+  writer.finish();
+  ISMRMRD::Dataset dataset((folder / "images.h5").c_str(), "images", false);
+  ISMRMRD::Image<T> image;
+  dataset.readImage("image_9", 0, image);
+  EXPECT_TRUE(std::equal(pixels.begin(), pixels.end(), image.begin())) << type;
+}
+
+TEST(ImageFile, images_of_others_are_kept_in_each_of_the_eight_pixel_types) {
+  expect_kept<std::uint16_t>(ISMRMRD::ISMRMRD_USHORT);
+  expect_kept<std::int16_t>(ISMRMRD::ISMRMRD_SHORT);
+  expect_kept<std::uint32_t>(ISMRMRD::ISMRMRD_UINT);
+  expect_kept<std::int32_t>(ISMRMRD::ISMRMRD_INT);
+  expect_kept<float>(ISMRMRD::ISMRMRD_FLOAT);
+  expect_kept<double>(ISMRMRD::ISMRMRD_DOUBLE);
+  expect_kept<std::complex<float>>(ISMRMRD::ISMRMRD_CXFLOAT);
+  expect_kept<std::complex<double>>(ISMRMRD::ISMRMRD_CXDOUBLE);
+  const Folder folder;
+  ImageFileWriter writer(folder / "images.h5", {});
+  ISMRMRD::ImageHeader head;
+  head.data_type = 9;
+  EXPECT_THAT(refusal<ArchiveError>([&] { writer.write(head, "", {}); }), HasSubstr("pixels of type 9; there are 1 to 8"));
 }
 
 TEST(ImageFile, what_cannot_be_a_whole_volume_is_refused) {

@@ -87,7 +87,9 @@ void for_each_slice(const Image<float>& image, const ImageOrigin& origin, const 
   const Array<float, 4> noise = preview ? Array<float, 4>() : noise_of(image);
   for (Piece& piece : pieces_of(image, noise)) {
     if (preview) piece.series = kPreviewSeries;
-    const std::string meta = meta_to_xml(image_meta(piece.channels, image.grid, origin));
+    MetaValues values = image_meta(piece.channels, image.grid, origin);
+    if (preview) values["last_view"] = {std::to_string(image.view.index)};
+    const std::string meta = meta_to_xml(values);
     for (std::size_t z = 0; z < piece.value->extent(1); ++z)
       take({piece.series, image.slice + z, piece.channels, slice_of(piece, image.grid, meta, z, image.slice + z)});
   }

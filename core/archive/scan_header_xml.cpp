@@ -298,4 +298,11 @@ HeaderWithTruth header_from_xml(const std::string& xml, const std::string& where
   return out;
 }
 
+ScanHeader header_of_paths(ScanHeader counts, std::size_t channels) {
+  counts.quantity = Quantity::line_integrals;
+  counts.system = {};
+  counts.system.bins = channels;
+  return counts;
+}
+
 }  // namespace counterflow

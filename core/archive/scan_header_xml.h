@@ -19,4 +19,7 @@ struct HeaderWithTruth {
 // Throws ArchiveError "WHERE: ..." naming the first parameter that is missing or makes no sense.
 HeaderWithTruth header_from_xml(const std::string& xml, const std::string& where);
 
+// Of a scan whose views are path lengths, so many a ray, made of those of `counts`.
+ScanHeader header_of_paths(ScanHeader counts, std::size_t channels);
+
 }  // namespace counterflow

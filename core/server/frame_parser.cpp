@@ -36,8 +36,8 @@ std::span<const Id> allowed(Phase phase) {
   static constexpr Id config[] = {Id::config_file, Id::config_script, Id::close, Id::text, Id::query, Id::wish};
   static constexpr Id header[] = {Id::header, Id::close, Id::text, Id::query, Id::wish};
   static constexpr Id stream[] = {Id::acquisition, Id::view, Id::waveform, Id::close, Id::text, Id::query, Id::wish};
-  static constexpr Id answers[] = {Id::image, Id::acquisition, Id::view,    Id::waveform, Id::close,
-                                   Id::text,  Id::response,    Id::receipt, Id::ending};
+  static constexpr Id answers[] = {Id::header, Id::image, Id::acquisition, Id::view,    Id::waveform,
+                                   Id::close,  Id::text,  Id::response,    Id::receipt, Id::ending};
   switch (phase) {
     case Phase::config:
       return config;

@@ -1,8 +1,10 @@
 #include "core/server/live_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
+#include "core/archive/scan_header_xml.h"
 #include "core/physics/detector_response.h"
 #include "core/server/parameters_in_use.h"
 #include "core/server/recorder.h"
@@ -48,7 +50,8 @@ struct LiveRun::Impl {
   void run();
   void prepare();
   Message<float> next();
-  void deliver(const Message<float>& message);
+  void deliver(const Stage<float>& stage, const Message<float>& message);
+  void put_header(wire::Outgoing& out, const Stage<float>& stage, const Message<float>& view);
   void deliver_image(const Sent<Image<float>>& image);
   void record(const Message<float>& view);
   void finish_recording();
@@ -86,7 +89,7 @@ void LiveRun::Impl::prepare() {
     recorder = std::move(made);
   }
   auto run = std::make_unique<ScanRun<float>>(*job.chain, job.scan, *workers, parameters.values);
-  run->output = [this](const Stage<float>&, const Message<float>& message) { deliver(message); };
+  run->output = [this](const Stage<float>& stage, const Message<float>& message) { deliver(stage, message); };
   if ((wished("previews") || !job.settings.status.empty()) && job.settings.previews_per_second > 0)
     run->preview_interval = 1 / job.settings.previews_per_second;
   const std::lock_guard lock(mutex);
@@ -158,10 +161,21 @@ void LiveRun::Impl::finish_recording() {
   }
 }
 
-void LiveRun::Impl::deliver(const Message<float>& message) {
-  ++given;
+// Before the first view goes out: what these views are.
+void LiveRun::Impl::put_header(wire::Outgoing& out, const Stage<float>& stage, const Message<float>& view) {
+  const Chain<float>& chain = *job.chain;
+  const auto here = std::ranges::find(chain.stages, &stage, [](const auto& s) { return s.get(); });
+  ScanHeader header = stage.output_header(chain.headers(job.scan)[static_cast<std::size_t>(here - chain.stages.begin())]);
+  if (const auto* paths = std::get_if<Sent<PathLengths<float>>>(&view))
+    header = header_of_paths(std::move(header), (*paths)->areal_density.extent(0));
+  wire::put_header(out, header_to_xml(header));
+}
+
+void LiveRun::Impl::deliver(const Stage<float>& stage, const Message<float>& message) {
+  const bool first = given++ == 0;
   if (const auto* image = std::get_if<Sent<Image<float>>>(&message)) return deliver_image(*image);
   wire::Outgoing out;
+  if (first) put_header(out, stage, message);
   if (const auto* counts = std::get_if<Sent<Counts<float>>>(&message)) wire::put_view(out, *counts, true);
   else wire::put_view(out, std::get<Sent<PathLengths<float>>>(message));
   job.outbox.put(std::move(out));

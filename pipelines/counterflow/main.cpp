@@ -196,6 +196,27 @@ void add_serve(Command& c) {
   });
 }
 
+void add_send(Command& c) {
+  const auto o = std::make_shared<SendOptions>();
+  auto* sub = add_verb(c, "send", "Send a scan to a server while taking what comes back, as a scanner does", o, send);
+  sub->add_option("SCAN", o->input, "Scan archive, or - for standard input")->required();
+  sub->add_option("--to", o->to, "Where the server listens")->type_name("HOST:PORT")->required();
+  auto* chain = sub->add_option("--chain", o->chain, "Chain of the server's, by name (NAME.xml)");
+  path_option(sub, "--chain-file", o->script, "Chain of one's own, XML, where the server allows it")->excludes(chain);
+  path_option(sub, "-o,--output", o->output,
+              "Images to write, or the scan archive where the chain ends in views; without it, they are only timed");
+  sub->add_option("--rate", o->rate, "Views per second, or 'scanner': as fast as the scan was made; default: as fast as it goes");
+  sub->add_flag("--previews", o->previews, "Ask for previews, and say how late they come");
+  sub->add_flag("--plain", o->plain, "Send acquisitions, as Gadgetron's own client does, not our smaller messages");
+  path_option(sub, "--certificate", o->tls.certificate, "TLS: our certificate with its chain, PEM");
+  path_option(sub, "--key", o->tls.key, "TLS: the key of our certificate, PEM");
+  path_option(sub, "--ca", o->tls.authority, "TLS: the authority that signed the server's certificate, PEM");
+  sub->callback([&c, o] {
+    if (o->chain.empty() && o->script.empty()) throw CLI::RequiredError("--chain");
+    c.action = [&c, o] { send(*o, c.common, std::cout); };
+  });
+}
+
 void add_train(Command& c) {
   const auto o = std::make_shared<TrainOptions>();
   auto* sub = add_verb(c, "train", "Learn the parameters that a chain's <training> names, from archives", o, train);
@@ -295,8 +316,8 @@ void build(Command& c) {
   c.app.fallthrough();
   c.app.allow_extras();
   add_common(c);
-  for (const auto add :
-       {add_simulate, add_run, add_serve, add_train, add_check, add_describe, add_evaluate, add_view, add_import, add_convert})
+  for (const auto add : {add_simulate, add_run, add_serve, add_send, add_train, add_check, add_describe, add_evaluate, add_view,
+                         add_import, add_convert})
     add(c);
 }
 

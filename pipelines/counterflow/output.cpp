@@ -67,12 +67,7 @@ class PathLengthOutput final : public Output {
   PathLengthOutput(std::string file, ScanHeader header) : file_(std::move(file)), header_(std::move(header)) {}
   void write(const Message<float>& message) override {
     const auto& view = *std::get<Sent<PathLengths<float>>>(message);
-    if (!writer_) {
-      header_.quantity = Quantity::line_integrals;
-      header_.system = {};
-      header_.system.bins = view.areal_density.extent(0);
-      writer_ = std::make_unique<ArchiveWriter>(file_, header_);
-    }
+    if (!writer_) writer_ = std::make_unique<ArchiveWriter>(file_, header_of_paths(header_, view.areal_density.extent(0)));
     writer_->write(view);
   }
   void finish() override {

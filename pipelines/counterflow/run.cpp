@@ -2,40 +2,20 @@
 #include <functional>
 #include <iostream>
 
-#include "core/archive/archive.h"
 #include "core/archive/learned_parameters.h"
 #include "core/chain/plan.h"
 #include "core/engine/scan_run.h"
 #include "core/physics/detector_response.h"
-#include "core/server/pipe.h"
 #include "core/training/learning.h"
+#include "pipelines/counterflow/input.h"
 #include "pipelines/counterflow/output.h"
 #include "pipelines/counterflow/progress.h"
 #include "pipelines/counterflow/verbs.h"
 
 namespace counterflow {
-namespace {
-
-struct Input {
-  ScanHeader header;
-  Source<float> next;
-};
-
-Input open_input(const std::string& name, const CommonOptions& common) {
-  if (name == "-") {
-    auto pipe = std::make_shared<PipeReader>(std::cin, common.data);
-    return {pipe->header(), [pipe] { return pipe->next<float>(); }};
-  }
-  auto archive = std::make_shared<ArchiveReader>(name, common.data);
-  archive->check_all();  // of a bad scan nothing is written, not even onto a pipe
-  return {archive->header(), [archive] { return archive->next<float>(); }};
-}
-
-}  // namespace
-
 void run(const RunOptions& options, const CommonOptions& common, std::ostream& out) {
   const auto chain = load_chain<float>(options.chain, PluginFolders(common.plugins));
-  Input input = open_input(options.input, common);
+  Input input = open_input(options.input, common, true);  // of a bad scan nothing is written, not even onto a pipe
   Workers workers(common.threads);
   if (!input.header.system.detector.empty())  // a scan of line integrals may say nothing of its detector
     workers.arena().execute([&] { prepare_response(input.header.system, common.cache); });

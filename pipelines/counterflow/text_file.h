@@ -5,6 +5,9 @@
 
 namespace counterflow {
 
+// Throws ArchiveError where it cannot be read.
+std::string read_text(const std::filesystem::path& file);
+
 // The file appears whole or not at all. Throws ArchiveError where it cannot be written.
 void write_text(const std::filesystem::path& file, const std::string& text);
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/server/listener.h"
+#include "core/server/tls.h"
 #include "pipelines/counterflow/dicom/writer.h"
 
 namespace counterflow {
@@ -48,6 +49,18 @@ struct ServeOptions {
   ListenerSettings listener;  // what all verbs share comes from CommonOptions
 };
 void serve(const ServeOptions&, const CommonOptions&, std::ostream& out);
+
+struct SendOptions {
+  std::string input, to;         // "-" = standard input; HOST:PORT
+  std::string chain;             // by name, one of the server's
+  std::filesystem::path script;  // or a file of one's own, where the server allows it
+  std::filesystem::path output;  // images, or the views that the chain gives
+  std::string rate;              // views per second, or "scanner"; "" = as fast as they are taken
+  bool previews = false;         // ask for them
+  bool plain = false;            // as Gadgetron's own client does: acquisitions, no message of ours
+  TlsFiles tls;
+};
+void send(const SendOptions&, const CommonOptions&, std::ostream& out);
 
 struct TrainOptions {
   std::filesystem::path chain;
