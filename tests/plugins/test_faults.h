@@ -23,7 +23,8 @@ class Fault {
     v("fault", fault_, {.text = "What happens.", .choices = {"throw", "loop", "crash", "allocate", "sleep", "nan"}});
     v("moment", moment_,
       {.text = "When it happens.", .choices = {"never", "make", "begin", "calibrate", "view", "end", "adjoint"}});
-    v("at", at_, {.unit = "view", .text = "View of the moments view and adjoint; -1 = each.", .min = -1, .max = 1e9});
+    v("at", at_,
+      {.unit = "view", .text = "View (of images: slice) of the moments view and adjoint; -1 = each.", .min = -1, .max = 1e9});
     v("bytes", bytes_, {.unit = "byte", .text = "What is allocated.", .min = 0, .max = 1e18});
     v("seconds", seconds_, {.unit = "s", .text = "How long is slept.", .min = 0, .max = 1e6});
     strike("make");
@@ -65,16 +66,20 @@ class FaultyMap {
   Footprint footprint(const ScanHeader& h) const { return {.message = bytes_of_view<Real>(h, h.bins())}; }
   Out forward(const Params&, const State&, const In& x) const {
     Out y = x;
-    if (fault_.strike("view", x.view)) spoil(y);
+    if (fault_.strike("view", number_of(x))) spoil(y);
     return y;
   }
   In adjoint(const Params&, const State&, const In& x, const Out&, const Out& y_bar, Params&) const {
     In x_bar = y_bar;
-    if (fault_.strike("adjoint", x.view)) spoil(x_bar);
+    if (fault_.strike("adjoint", number_of(x))) spoil(x_bar);
     return x_bar;
   }
 
  private:
+  static std::int64_t number_of(const T& x) {
+    if constexpr (requires { x.slice; }) return static_cast<std::int64_t>(x.slice);
+    else return static_cast<std::int64_t>(x.view.index);
+  }
   static void spoil(T& x) {
     T::each(x, [](auto, auto& block) {
       if (!block.empty()) block[0] = std::numeric_limits<Real>::quiet_NaN();
