@@ -1,10 +1,11 @@
 #include "core/archive/acquisition.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "core/archive/values_kernel.h"
 #include "core/error.h"
+#include "core/kernel.h"
 #include "core/text.h"
 
 namespace counterflow {
@@ -189,18 +190,10 @@ void ViewSequence::finish() const {
 
 namespace {
 
-// On the bits, so that it runs in vectors: as integers, finite values that are not negative go from 0 to below infinity's. Of
-// counts -0 fails.
 bool all_good(const Array<float, 3>& values, Quantity quantity) {
-  constexpr std::uint32_t kLargest = 0x7f7fffff, kSign = 0x80000000;
-  const std::uint32_t mask = quantity == Quantity::counts ? ~0u : ~kSign;
-  const float* v = values.data();
-  std::uint32_t bad = 0;
-  for (std::size_t i = 0, n = values.size(); i < n; ++i) {
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(v[i]) & mask;
-    bad |= bits | (kLargest - bits);
-  }
-  return (bad & kSign) == 0;
+  static const auto all_finite =
+      choose<AllFinite>(kernel_baseline::all_finite, kernel_avx2::all_finite, kernel_avx512::all_finite);
+  return all_finite(values.data(), values.size(), quantity == Quantity::counts ? 0xffffffff : 0x7fffffff);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ using asio::ip::tcp;
 constexpr auto kConnecting = std::chrono::seconds(10);
 constexpr std::size_t kWaiting = std::size_t{1} << 20;  // [byte] that may wait to be sent
 constexpr std::size_t kPieces = 64;                     // of one gathered write
+constexpr std::size_t kLarge = std::size_t{64} << 10;   // smaller messages are better written several together
 // A server that is gone without a word is noticed after a minute.
 constexpr int kIdleSeconds = 30, kProbeSeconds = 10, kProbes = 3, kUnacknowledged = 60'000;
 
@@ -138,7 +139,7 @@ Task<void> Client::Impl::shake_hands() { co_await stream->handshake(); }
 Task<void> Client::Impl::read() {
   try {
     for (;;) {
-      const std::size_t n = co_await stream->read(parser.space());
+      const std::size_t n = co_await stream->read(parser.space(), parser.missing());
       const auto now = Clock::now();
       if (n == 0) {
         parser.end();
@@ -187,6 +188,8 @@ bool Client::Impl::put(wire::Outgoing messages, std::size_t most) {
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return over || waiting.size() < most; });
   if (over) return false;
+  if (!writing && messages.size() >= kLarge) messages.drop(stream->write_at_once(messages.pieces(kPieces)));
+  if (messages.empty()) return true;
   waiting.append(std::move(messages));
   if (!std::exchange(writing, true)) asio::post(io, [this] { asio::co_spawn(io, write(), asio::detached); });
   return true;

@@ -51,7 +51,7 @@ class HeaderState final : public SessionState {
                         bytes_text(context_.settings.limits.message) + " (--largest-message)");
     const std::size_t most = context_.settings.memory > 0 ? context_.settings.memory : machine_memory();
     const std::size_t tokens = Workers::tokens_for(Workers::threads_for(context_.settings.threads));
-    const std::size_t needed = memory_bound(chain_, scan, tokens) + connection_bytes(scan);
+    const std::size_t needed = session_bytes(chain_, scan, tokens);
     if (needed > most)
       throw ConfigError("this scan may need " + bytes_text(needed) + " in this chain; the server allows " + bytes_text(most) +
                         " a scan (--memory): ask for a smaller image, or fewer rows");

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/archive/scan_header_xml.h"
+#include "core/chain/plan.h"
 #include "core/physics/detector_response.h"
 #include "core/server/parameters_in_use.h"
 #include "core/server/recorder.h"
@@ -38,10 +39,12 @@ std::string recording_name(std::uint64_t session) {
 
 }  // namespace
 
-std::size_t connection_bytes(const ScanHeader& scan) {
+std::size_t session_bytes(const Chain<float>& chain, const ScanHeader& scan, std::size_t tokens) {
   const std::size_t view = checked_size(checked_size(scan.geometry.columns, scan.geometry.rows), 8 * scan.bins());
-  constexpr std::size_t kReading = std::size_t{1} << 20;  // the parser's own buffer
-  return 2 * kMailboxBytes + 4 * view + kReading;         // each way what waits and one view more, one read, one decoded
+  constexpr std::size_t kReading = std::size_t{1} << 20;   // the parser's own buffer
+  constexpr std::size_t kProgram = std::size_t{32} << 20;  // code, libraries, plugins
+  // Of the connection: each way what waits and one view more, one read, one decoded.
+  return memory_bound(chain, scan, tokens) + 2 * kMailboxBytes + 4 * view + kReading + kProgram;
 }
 
 struct LiveRun::Impl {

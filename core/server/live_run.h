@@ -16,8 +16,9 @@
 
 namespace counterflow {
 
-// Memory of the connection itself [byte]: what waits each way and what is being read, beside the chain's own (core/chain/plan.h).
-std::size_t connection_bytes(const ScanHeader& scan);
+// Most memory that a session's process holds [byte]: the chain's (core/chain/plan.h), what waits each way and is being read, and
+// the program itself.
+std::size_t session_bytes(const Chain<float>& chain, const ScanHeader& scan, std::size_t tokens);
 
 class LiveRun {
  public:

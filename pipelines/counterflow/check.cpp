@@ -43,8 +43,8 @@ void check(const CheckOptions& options, const CommonOptions& common, std::ostrea
   const std::size_t tokens = Workers::tokens_for(threads);
   if (options.scan) {
     const ArchiveReader scan(*options.scan, common.data);
-    out << plan_text(chain, &scan.header(), tokens) << "while it is served, its connection holds at most "
-        << bytes_text(connection_bytes(scan.header())) << " more\n";
+    out << plan_text(chain, &scan.header(), tokens) << "a session of serve holds at most "
+        << bytes_text(session_bytes(chain, scan.header(), tokens)) << ", program and connection included\n";
   } else {
     out << plan_text(chain, nullptr, tokens);
   }
