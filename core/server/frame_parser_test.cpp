@@ -21,7 +21,8 @@ const std::map<Phase, std::set<Id>> kLegal = {
     {Phase::header, {Id::header, Id::close, Id::text, Id::query, Id::wish}},
     {Phase::stream, {Id::acquisition, Id::view, Id::waveform, Id::close, Id::text, Id::query, Id::wish}},
     {Phase::answers,
-     {Id::image, Id::acquisition, Id::view, Id::waveform, Id::close, Id::text, Id::response, Id::receipt, Id::ending}}};
+     {Id::header, Id::image, Id::acquisition, Id::view, Id::waveform, Id::close, Id::text, Id::response, Id::receipt,
+      Id::ending}}};
 
 Phase phase_of(Id id) {
   for (const auto& [phase, ids] : kLegal)

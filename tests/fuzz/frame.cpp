@@ -1,8 +1,9 @@
-// What comes over a connection: the first byte says to whom, the second in how large pieces the same bytes are given once more.
-// Both times the same messages and the same error come out; a message written again is the bytes it came from; views and images
-// are decoded; nothing is held beyond what came, one step of a payload and the parser's own buffer.
-#include <stdexcept>
-
+// What comes over a connection: the first byte says to whom (the phase, + 4 where the scan's shape is expected), the second in
+// how large pieces the same bytes are given once more. With + 8 the bytes are the payload of one of our messages (id 2000 + 16ths
+// of the first byte), whose CRC is right: damage under a valid checksum. Both times the same messages and the same error come
+// out; a message written again is the bytes it came from; views and images are decoded; nothing is held beyond what came, one
+// step of a payload and the parser's own buffer.
+#include "core/server/crc32c.h"
 #include "core/server/test_frames.h"
 #include "tests/fuzz/target.h"
 
@@ -21,6 +22,17 @@ struct Outcome {
   std::string error;
   std::uint64_t position = 0;
 };
+
+testing::ByteVector message_of(std::uint16_t id, std::span<const std::byte> payload) {
+  const std::uint64_t size = payload.size();
+  const std::uint32_t crc = crc32c(payload);
+  Outgoing out;
+  out.put(std::as_bytes(std::span(&id, 1)));
+  out.put(std::as_bytes(std::span(&size, 1)));
+  out.put(std::as_bytes(std::span(&crc, 1)));
+  out.put(payload);
+  return testing::bytes_of(out);
+}
 
 void decode(const Frame& frame, ViewDecoder& decoder) {
   if (const auto* a = std::get_if<Acquisition>(&frame)) decoder.decode<float>(*a);
@@ -69,7 +81,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   const auto phase = static_cast<Phase>(data[0] % 4);
   const bool expect = (data[0] & 4) != 0;
-  const auto bytes = std::as_bytes(std::span(data, size)).subspan(2);
+  std::span<const std::byte> bytes = std::as_bytes(std::span(data, size)).subspan(2);
+  counterflow::wire::testing::ByteVector message;
+  if ((data[0] & 8) != 0) bytes = message = message_of(static_cast<std::uint16_t>(2000 + data[0] / 16 % 4), bytes);
   const Outcome whole = parse(phase, expect, bytes, SIZE_MAX), pieces = parse(phase, expect, bytes, 1u + data[1]);
   counterflow::fuzz::require(whole.messages == pieces.messages, "the messages do not depend on how the bytes are cut");
   counterflow::fuzz::require(whole.error == pieces.error, "the error does not depend on how the bytes are cut");

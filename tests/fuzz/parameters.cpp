@@ -1,13 +1,10 @@
 // A file as learned parameters: refused, or blocks that hold as many values as their shapes say.
-#include "core/archive/archive.h"
 #include "core/archive/learned_parameters.h"
 #include "core/array.h"
-#include "tests/fuzz/target.h"
+#include "tests/fuzz/hdf5_target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace counterflow;
-  static const bool nothing_at_exit = (leave_damaged_files_at_exit(), true);
-  static_cast<void>(nothing_at_exit);
   const auto file = fuzz::file_of(data, size);
   fuzz::refusal([&] {
     if (!holds_parameters(file)) return;

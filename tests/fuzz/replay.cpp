@@ -1,5 +1,7 @@
 // Runs a fuzz target over every file of the folders and files named: `replay_frame tests/fuzz/corpus/frame`.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <vector>
 

@@ -1,4 +1,6 @@
 // Writes the seeds of tests/fuzz/corpus: `seeds tests/fuzz/corpus`. What fuzzing found is kept beside them by hand.
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <utility>
 
@@ -45,6 +47,16 @@ void frames(const Corpus& corpus) {
   corpus.frame("scan", 4, stream.bytes, 255);
   const auto view = std::make_shared<const Counts<float>>(counterflow::testing::small_views(stream.scan, 0, 1000)[0]);
   corpus.frame("nhlbi", 6, bytes_of(wire::Frame(wire::testing::compressed(view, stream.scan, 11))));
+  int kind = 0;
+  for (const wire::Id id : {wire::Id::wish, wire::Id::view, wire::Id::receipt, wire::Id::ending}) {
+    wire::Frame frame = std::move(wire::testing::examples()[id]);
+    if (auto* compact = std::get_if<wire::CompactView>(&frame)) compact->view.index = 0;
+    ByteVector payload = bytes_of(frame);
+    payload.erase(payload.begin(), payload.begin() + 14);
+    const std::string name = "guarded_" + wire::name_of(id);
+    const int phase = kind < 2 ? 2 : 3, shape = id == wire::Id::view ? 4 : 0;
+    corpus.frame(name.substr(0, name.find(' ')), 16 * kind++ + 8 + shape + phase, payload);
+  }
   ByteVector zfp = bytes_of(wire::Frame(wire::testing::acquisition_example()));
   zfp[10] = std::byte{0x10};
   corpus.frame("zfp", 2, zfp);

@@ -5,9 +5,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <span>
 #include <string>
 
 #include "core/error.h"
@@ -36,19 +33,5 @@ std::string refusal(Call&& call) {
 }
 
 inline std::string text_of(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const char*>(data), size}; }
-
-// The bytes as a file, for readers of files; one a process.
-inline std::filesystem::path file_of(const std::uint8_t* data, std::size_t size) {
-  static const std::string name = [] {
-    const char* folder = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp";
-    static std::string made = std::string(folder) + "/counterflow_fuzz_XXXXXX";
-    const int file = mkstemp(made.data());
-    require(file >= 0, "a temporary file can be made");
-    std::atexit([] { std::remove(made.c_str()); });
-    return made;
-  }();
-  std::ofstream(name, std::ios::binary).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
-  return name;
-}
 
 }  // namespace counterflow::fuzz
