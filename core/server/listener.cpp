@@ -98,7 +98,7 @@ struct Listener::Impl {
   Task<void> obey();
   Task<void> reap();
   void admit(tcp::socket socket);
-  void serve(tcp::socket socket, const std::string& host);
+  void serve(tcp::socket socket, const tcp::endpoint& client);
   Task<void> refuse(tcp::socket refused, std::string why);
   void ended(pid_t process, int status);
   template <class Work>
@@ -255,10 +255,12 @@ Task<void> Listener::Impl::accept() {
   while (!draining) {
     boost::system::error_code error;
     tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-    if (!error) {
-      admit(std::move(socket));
-      continue;
-    }
+    if (!error) try {
+        admit(std::move(socket));
+        continue;
+      } catch (const boost::system::system_error& failed) {
+        error = failed.code();
+      }
     if (draining) break;
     log->write("", "a client could not be accepted: " + error.message());
     asio::steady_timer timer(io, kRetry);
@@ -282,14 +284,14 @@ void Listener::Impl::admit(tcp::socket socket) {
   else if (const std::size_t n = from(host); n >= settings.sessions_per_address)
     why = "the server serves " + std::to_string(n) + " clients of " + host +
           " already (--sessions-per-address); close one, or try again later";
-  if (why.empty()) return serve(std::move(socket), host);
+  if (why.empty()) return serve(std::move(socket), peer);
   log->write("", host + " is sent away: " + why);
   if (refusals < kMostRefusals && !settings.session.tls) asio::co_spawn(io, refuse(std::move(socket), why), asio::detached);
 }
 
-void Listener::Impl::serve(tcp::socket socket, const std::string& host) {
+void Listener::Impl::serve(tcp::socket socket, const tcp::endpoint& client) {
   const std::uint64_t number = ++last_number;
-  const std::string peer = text_of(socket.remote_endpoint());
+  const std::string peer = text_of(client);  // the socket may not know it any more
   const pid_t process = fork_for([&] {
     const std::string who = "session " + std::to_string(number);
     const auto tell = [&](const std::string& text) { log->write(who, text); };
@@ -298,7 +300,7 @@ void Listener::Impl::serve(tcp::socket socket, const std::string& host) {
     tell(end == SessionEnd::complete ? "complete" : end == SessionEnd::error ? "ended with an error" : "lost");
     return static_cast<int>(end);
   });
-  if (process > 0) children[process] = {number, host};
+  if (process > 0) children[process] = {number, client.address().to_string()};
 }
 
 // Says why and waits a little for the client to read it: closing at once could take it back.

@@ -11,6 +11,7 @@ came, each as its message. Ends with 0 if the scan is complete, 1 after an error
 
 import argparse
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -193,9 +194,11 @@ class Answer:
 class Connection:
     """One session; what is sent and what comes are independent of each other."""
 
-    def __init__(self, address, source: Optional[str] = None, timeout: float = 30):
+    def __init__(self, address, source: Optional[str] = None, timeout: float = 30, tls: Optional[ssl.SSLContext] = None):
         self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
         self.answer = Answer()
         self.buffered = b""
 
