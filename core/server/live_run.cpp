@@ -18,9 +18,17 @@ constexpr auto kPatience = std::chrono::seconds(5);  // for a chain that was tol
 
 double seconds_since_1970() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
+// Where in an image the middle slice of its volume is.
+std::optional<std::size_t> middle_of(const Image<float>& image) {
+  const std::size_t middle = image.grid.nz / 2;
+  const bool there = middle >= image.slice && middle - image.slice < image.value.extent(1);
+  return there ? std::optional(middle - image.slice) : std::nullopt;
+}
+
+// That slice, or the middle one of what there is.
 StatusPicture picture_of(const Image<float>& image, std::uint64_t version) {
   StatusPicture picture{version, image.view.preview, *image.channels, image.grid, 0, {}};
-  const std::size_t nz = image.value.extent(1), z = nz / 2;
+  const std::size_t z = middle_of(image).value_or(image.value.extent(1) / 2);
   picture.slice = image.slice + z;
   picture.value = Array<float, 3>({image.value.extent(0), image.value.extent(2), image.value.extent(3)});
   for (std::size_t c = 0; c < picture.value.extent(0); ++c)
@@ -55,6 +63,7 @@ struct LiveRun::Impl {
   Message<float> next();
   void deliver(const Stage<float>& stage, const Message<float>& message);
   void put_header(wire::Outgoing& out, const Stage<float>& stage, const Message<float>& view);
+  bool is_watched(const Image<float>& image);
   void deliver_image(const Sent<Image<float>>& image);
   void record(const Message<float>& view);
   void finish_recording();
@@ -74,6 +83,7 @@ struct LiveRun::Impl {
   std::unique_ptr<ScanRun<float>> scan_run;     // made and unmade under it
   std::vector<ScanRun<float>::Activity> final;  // of a run that is over
   std::string error;
+  std::string watched;  // quantity of the images that are shown to who watches
 
   std::atomic<std::uint64_t> views{0}, air_views{0}, images{0}, previews{0}, given{0}, pictures{0};
   std::atomic<double> last_image{0};
@@ -184,9 +194,18 @@ void LiveRun::Impl::deliver(const Stage<float>& stage, const Message<float>& mes
   job.outbox.put(std::move(out));
 }
 
+// A chain may give several kinds of images: those of materials are shown, from which the page makes others, or else the first
+// kind. Of final images that come slice by slice, the middle one is.
+bool LiveRun::Impl::is_watched(const Image<float>& image) {
+  const std::string& quantity = image.channels->quantity;
+  if (watched.empty() || quantity == "density") watched = quantity;
+  return quantity == watched && (image.view.preview || middle_of(image));
+}
+
 void LiveRun::Impl::deliver_image(const Sent<Image<float>>& image) {
   const bool preview = image->view.preview;
-  if (!job.settings.status.empty()) write_picture(job.settings.status, job.session, picture_of(*image, ++pictures));
+  if (!job.settings.status.empty() && is_watched(*image))
+    write_picture(job.settings.status, job.session, picture_of(*image, ++pictures));
   if (preview && (!wished("previews") || job.outbox.crowded())) return;
   wire::Outgoing out;
   wire::put_image(out, *image, origin, "results");

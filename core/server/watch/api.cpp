@@ -121,7 +121,7 @@ HttpAnswer WatchApi::plane(std::uint64_t number, const std::string& query) const
   const auto version = number_of(query, "version"), channel = number_of(query, "channel");
   if (!version || !channel) return json_answer({{"error", "expected image?version=V&channel=K, got image?" + query}}, 400);
   const auto values = read_picture_plane(settings_.status, number, *version, *channel);
-  if (!values) return not_found("no such version or channel; /api/sessions/N/image tells the newest");
+  if (!values) return {204, "", ""};  // no error: a newer version may have come at any time
   return {200, "application/octet-stream", {reinterpret_cast<const char*>(values->data()), values->size() * sizeof(float)}};
 }
 

@@ -5,7 +5,7 @@
 //   0]} /api/sessions/N             SessionStatus and picture /api/sessions/N/image       what the picture shows: version,
 //   preview, names, unit, size, grid; where its channels are
 //                               materials, their mass attenuation [cm^2/g] and water's over `energies` [keV]
-//   /api/sessions/N/image?version=V&channel=K    float32 [y,x] of a channel, little-endian; 404 when the version has gone
+//   /api/sessions/N/image?version=V&channel=K    float32 [y,x] of a channel, little-endian; 204 when the version has gone
 //   /api/log                    the newest lines
 //   /metrics                    for Prometheus
 #pragma once

@@ -86,7 +86,7 @@ Response HttpServer::Impl::response_to(const http::request<http::empty_body>& re
   if (waiting + answered.body.size() > limits.waiting)
     answered = refusal(http::status::service_unavailable, "too much is being sent already: try again");
   Response response(static_cast<http::status>(answered.status), request.version());
-  response.set(http::field::content_type, answered.type);
+  if (!answered.type.empty()) response.set(http::field::content_type, answered.type);
   response.set(http::field::cache_control, "no-store");
   response.set("Content-Security-Policy", kPolicy);
   response.set("X-Content-Type-Options", "nosniff");
@@ -94,7 +94,7 @@ Response HttpServer::Impl::response_to(const http::request<http::empty_body>& re
   response.set("Cross-Origin-Resource-Policy", "same-origin");
   if (response.result() == http::status::method_not_allowed) response.set(http::field::allow, "GET, HEAD");
   response.body() = std::move(answered.body);
-  response.content_length(response.body().size());
+  if (response.result() != http::status::no_content) response.content_length(response.body().size());
   response.keep_alive(request.keep_alive());
   return response;
 }

@@ -122,9 +122,10 @@ TEST_F(Watch, tells_of_sessions_and_of_one) {
   EXPECT_EQ(one["picture"], 6);
   for (const char* none :
        {"/api/sessions/3", "/api/sessions/", "/api/sessions/-1", "/api/sessions/2x", "/api/sessions/2/image/",
-        "/api/sessions/99999999999999999999", "/api/sessions/1/image", "/api/sessions/2/image?version=5&channel=0",
-        "/api/sessions/2/image?version=6&channel=1", "/../status.h", "//", "/api", "/page/watch.js"})
+        "/api/sessions/99999999999999999999", "/api/sessions/1/image", "/../status.h", "//", "/api", "/page/watch.js"})
     EXPECT_EQ(get(none).status, 404) << none;
+  for (const char* gone : {"1/image?version=6&channel=0", "2/image?version=5&channel=0", "2/image?version=6&channel=1"})
+    EXPECT_EQ(get(std::string("/api/sessions/") + gone).status, 204) << gone;
   for (const char* wrong :
        {"?version=6", "?channel=0", "?version=6&channel=x", "?version=6&channel=-1", "?&&=", "?xversion=6&channel=0"})
     EXPECT_EQ(get(std::string("/api/sessions/2/image") + wrong).status, 400) << wrong;

@@ -67,7 +67,7 @@ export class Picture {
     for (const channel of channels) {
       if (planes.has(channel)) continue;
       const answer = await this.fetchFrom(`api/sessions/${this.#session}/image?version=${head.version}&channel=${channel}`);
-      if (!answer.ok) return false;
+      if (answer.status !== 200) return false; // replaced by a newer one
       const values = new Float32Array(await answer.arrayBuffer());
       if (values.length !== head.nx * head.ny) return false;
       planes.set(channel, values);
