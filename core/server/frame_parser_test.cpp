@@ -16,6 +16,12 @@ using testing::bytes_of;
 using testing::ByteVector;
 using ::testing::HasSubstr;
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr unsigned kStride = 31;  // among ids of nothing; a parser takes longer to make there
+#else
+constexpr unsigned kStride = 1;
+#endif
+
 const std::map<Phase, std::set<Id>> kLegal = {
     {Phase::config, {Id::config_file, Id::config_script, Id::close, Id::text, Id::query, Id::wish}},
     {Phase::header, {Id::header, Id::close, Id::text, Id::query, Id::wish}},
@@ -137,7 +143,7 @@ TEST(FrameParser, payloads_larger_than_the_buffer_come_whole_in_any_steps) {
 
 TEST(FrameParser, every_id_is_read_in_its_phases_and_refused_by_name_elsewhere) {
   for (const auto& [phase, legal] : kLegal) {
-    for (unsigned number = 0; number <= 0xffff; ++number) {
+    for (unsigned number = 0; number <= 0xffff; number += number < 2100 ? 1 : kStride) {
       const Id id{static_cast<std::uint16_t>(number)};
       FrameParser parser(phase);
       std::memcpy(parser.space()[0].data(), &id, 2);
