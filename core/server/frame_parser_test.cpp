@@ -141,6 +141,18 @@ TEST(FrameParser, payloads_larger_than_the_buffer_come_whole_in_any_steps) {
   }
 }
 
+TEST(FrameParser, small_messages_pass_the_end_of_the_buffer) {
+  Outgoing out;
+  for (std::size_t k = 0; k < 20'000; ++k) put_query(out, k, std::string(k % 37, 'x'));
+  const ByteVector bytes = bytes_of(out);
+  ASSERT_GT(bytes.size(), std::size_t{3} << 18);  // three buffers
+  for (const std::size_t step : {std::size_t{1021}, std::size_t{100003}, SIZE_MAX}) {
+    Outgoing again;
+    for (const Frame& f : parse(Phase::stream, bytes, step)) std::visit(testing::Put{again}, f);
+    EXPECT_TRUE(bytes_of(again) == bytes) << step;
+  }
+}
+
 TEST(FrameParser, every_id_is_read_in_its_phases_and_refused_by_name_elsewhere) {
   for (const auto& [phase, legal] : kLegal) {
     for (unsigned number = 0; number <= 0xffff; number += number < 2100 ? 1 : kStride) {
