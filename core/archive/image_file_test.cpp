@@ -157,8 +157,8 @@ TEST(ImageFile, slices_as_they_come_over_a_connection_are_kept_bit_for_bit) {
   direct.write(image);
   for_each_slice(image, {"c0ffee", "beef"}, "", [&](const ImageSlice& slice) {
     std::string meta;
-    slice.image.getAttributeString(meta);
-    come.write(slice.image.getHead(), meta, std::as_bytes(std::span(slice.image.getDataPtr(), 2 * 4 * 5)));
+    slice.image->getAttributeString(meta);
+    come.write(slice.image->getHead(), meta, std::as_bytes(std::span(slice.image->getDataPtr(), 2 * 4 * 5)));
   });
   direct.finish();
   come.finish();

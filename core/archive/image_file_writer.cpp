@@ -138,7 +138,7 @@ ImageFileWriter::~ImageFileWriter() = default;
 
 void ImageFileWriter::write(const Image<float>& image) {
   write_or_say(impl_->where, [&] {
-    for_each_slice(image, impl_->origin, impl_->where, [&](const ImageSlice& slice) { impl_->append(slice.image); });
+    for_each_slice(image, impl_->origin, impl_->where, [&](const ImageSlice& slice) { impl_->append(*slice.image); });
   });
 }
 

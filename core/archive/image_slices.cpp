@@ -54,11 +54,12 @@ void check_shape(const Image<float>& image, const std::string& where) {
                        std::to_string(g.nx) + " values");
 }
 
-ISMRMRD::Image<float> slice_of(const Piece& piece, const ImageGrid& g, const std::string& meta, std::size_t in_piece,
-                               std::size_t slice) {
+std::shared_ptr<const ISMRMRD::Image<float>> slice_of(const Piece& piece, const ImageGrid& g, const std::string& meta,
+                                                      std::size_t in_piece, std::size_t slice) {
   const auto small = [](std::size_t n) { return static_cast<std::uint16_t>(n); };
   const auto length = [](std::size_t n, double step) { return static_cast<float>(static_cast<double>(n) * step); };
-  ISMRMRD::Image<float> out(small(g.nx), small(g.ny), 1, small(piece.channels.names.size()));
+  const auto made = std::make_shared<ISMRMRD::Image<float>>(small(g.nx), small(g.ny), 1, small(piece.channels.names.size()));
+  ISMRMRD::Image<float>& out = *made;
   out.setFieldOfView(length(g.nx, g.voxel_x), length(g.ny, g.voxel_y), static_cast<float>(g.voxel_z));
   out.setPosition(static_cast<float>(g.centre_x), static_cast<float>(g.centre_y),
                   static_cast<float>(g.z(static_cast<double>(slice))));
@@ -74,7 +75,7 @@ ISMRMRD::Image<float> slice_of(const Piece& piece, const ImageGrid& g, const std
     const auto from = piece.value->block(piece.first + c, in_piece);
     std::copy(from.begin(), from.end(), out.getDataPtr() + c * from.size());
   }
-  return out;
+  return made;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ismrmrd/ismrmrd.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "core/archive/image_file.h"
@@ -13,7 +14,7 @@ struct ImageSlice {
   int series = 0;
   std::size_t slice = 0;     // z index in the volume
   const Channels& channels;  // of this series
-  const ISMRMRD::Image<float>& image;
+  std::shared_ptr<const ISMRMRD::Image<float>> image;
 };
 
 // What becomes of live pictures: files do not keep them; on the wire they go in a series of their own, without noise.

@@ -25,6 +25,7 @@ namespace counterflow::fbp {
 template <class Real>
 struct Batch {
   static constexpr std::size_t kViews = 32;
+  static constexpr std::size_t kLastViews = 8;  // of a scan: a short batch, so that images follow the last view soon
   std::vector<double> angles;
   Array<Real, 3> rows;        // [view][channel, row][column]
   Array<Real, 3> covariance;  // [view][pair, row][column]; empty unless noise is asked for
@@ -86,7 +87,8 @@ void Accumulator<Real, Operator>::add(const PathLengths<Real>& x) {
   batch.angles.push_back(x.view.angle);
   last = x.view;
   ++views;
-  if (batch.angles.size() == Batch<Real>::kViews) flush();
+  const bool last_begin = views + Batch<Real>::kLastViews == reconstruction->geometry().views;
+  if (batch.angles.size() == Batch<Real>::kViews || last_begin) flush();
 }
 
 template <class Real, template <class> class Operator>

@@ -153,11 +153,10 @@ void put_acquisition(Outgoing& out, const Message<float>& view, const ScanHeader
 }
 
 void put_image(Outgoing& out, const ImageSlice& slice) {
-  auto image = std::make_shared<ISMRMRD::Image<float>>(slice.image);
   std::string meta;
-  image->getAttributeString(meta);
-  const auto* pixels = reinterpret_cast<const std::byte*>(image->getDataPtr());
-  put_image(out, image->getHead(), meta, {pixels, image->getDataSize()}, image);
+  slice.image->getAttributeString(meta);
+  const auto* pixels = reinterpret_cast<const std::byte*>(slice.image->getDataPtr());
+  put_image(out, slice.image->getHead(), meta, {pixels, slice.image->getDataSize()}, slice.image);
 }
 
 void put_image(Outgoing& out, const counterflow::Image<float>& image, const ImageOrigin& origin, const std::string& where) {

@@ -5,6 +5,7 @@
 
 #include "core/kernel.h"
 #include "core/parallel.h"
+#include "core/reconstruction/slice_rows.h"
 
 namespace counterflow::fbp {
 namespace {
@@ -175,14 +176,11 @@ Volume<Real> Reconstruction<Real>::zero_volume(std::size_t channels) const {
 
 template <class Real>
 std::vector<Array<Real, 4>> Reconstruction<Real>::slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const {
-  std::vector<Array<Real, 4>> out(n, Array<Real, 4>({volume.channels, 1, grid_.ny, grid_.nx}));
+  auto out = empty_slices<Real>(n, {volume.channels, 1, grid_.ny, grid_.nx});
   parallel_chunks(grid_.ny, 16, [&](std::size_t begin, std::size_t end) {
     for (std::size_t y = begin; y < end; ++y)
-      for (std::size_t c = 0; c < volume.channels; ++c) {
-        const Real* from = volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first;
-        for (std::size_t x = 0; x < grid_.nx; ++x)
-          for (std::size_t z = 0; z < n; ++z) out[z](c, 0u, y, x) = from[x * volume.block + z];
-      }
+      for (std::size_t c = 0; c < volume.channels; ++c)
+        deal_row(volume.value.data() + y * grid_.nx * volume.block + c * geometry_.rows + first, volume.block, c, y, out);
   });
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include "core/kernel.h"
 #include "core/parallel.h"
+#include "core/reconstruction/slice_rows.h"
 
 namespace counterflow::fdk {
 namespace {
@@ -219,15 +220,13 @@ Volume<Real> ConeReconstruction<Real>::zero_volume(std::size_t channels) const {
 
 template <class Real>
 std::vector<Array<Real, 4>> ConeReconstruction<Real>::slices(const Volume<Real>& volume, std::size_t first, std::size_t n) const {
-  std::vector<Array<Real, 4>> out(n, Array<Real, 4>({volume.channels, 1, grid_.ny, grid_.nx}));
+  auto out = fbp::empty_slices<Real>(n, {volume.channels, 1, grid_.ny, grid_.nx});
   const Job layout = job(volume.channels);
   parallel_chunks(grid_.ny, 4, [&](std::size_t begin, std::size_t end) {
     for (std::size_t c = 0; c < volume.channels; ++c)
-      for (std::size_t y = begin; y < end; ++y) {
-        const Real* from = volume.value.data() + c * layout.volume_stride + y * grid_.nx * layout.z_stride + first;
-        for (std::size_t x = 0; x < grid_.nx; ++x)
-          for (std::size_t z = 0; z < n; ++z) out[z](c, 0u, y, x) = from[x * layout.z_stride + z];
-      }
+      for (std::size_t y = begin; y < end; ++y)
+        fbp::deal_row(volume.value.data() + c * layout.volume_stride + y * grid_.nx * layout.z_stride + first, layout.z_stride, c,
+                      y, out);
   });
   return out;
 }

@@ -130,7 +130,7 @@ void DicomWriter::Impl::take(const ImageSlice& slice, const ImageGrid& grid) {
     if (spool.written[slice.slice])
       throw ArchiveError(where + ": series " + std::to_string(slice.series) + ": slice " + std::to_string(slice.slice) +
                          " came twice");
-    write_slice(spool, slice.slice, {slice.image.getDataPtr() + c * pixels, pixels});
+    write_slice(spool, slice.slice, {slice.image->getDataPtr() + c * pixels, pixels});
     spool.written[slice.slice] = 1;
   }
 }
