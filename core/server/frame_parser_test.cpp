@@ -107,6 +107,16 @@ TEST(FrameParser, the_nul_at_the_end_of_an_images_meta_is_optional) {
   }
 }
 
+TEST(FrameWriter, the_gaps_of_a_waveforms_header_are_sent_as_zeros) {
+  Waveform waveform = testing::waveform_example();
+  std::memset(&waveform.head, 0xff, sizeof waveform.head);
+  waveform.head.number_of_samples = 9;
+  waveform.head.channels = 2;
+  const ByteVector bytes = bytes_of(Frame(std::move(waveform)));
+  for (const std::size_t at : {4, 9, 40, 41}) EXPECT_EQ(bytes[at], std::byte{0}) << at;
+  for (const std::size_t at : {2, 3, 10, 30, 38, 39}) EXPECT_NE(bytes[at], std::byte{0}) << at;
+}
+
 TEST(FrameParser, a_stream_cut_in_two_anywhere_gives_the_same_messages) {
   const auto stream = testing::scan_stream();
   const auto parse_in_two = [&](std::size_t cut) {

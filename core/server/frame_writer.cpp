@@ -1,6 +1,8 @@
 #include "core/server/frame_writer.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 #include "core/array.h"
 #include "core/server/crc32c.h"
@@ -48,6 +50,17 @@ void check_size(Id id, std::span<const std::byte> values, std::uint64_t expected
   if (values.size() != expected)
     throw DataError(name_of(id) + ": expected " + std::to_string(expected) + " bytes of values, as its header says, got " +
                     std::to_string(values.size()));
+}
+
+// Its gaps, behind the version and at the end, as zeros: nobody is sent what lay there in memory.
+std::array<std::byte, sizeof(ISMRMRD::ISMRMRD_WaveformHeader)> without_padding(const ISMRMRD::ISMRMRD_WaveformHeader& head) {
+  using Head = ISMRMRD::ISMRMRD_WaveformHeader;
+  constexpr std::size_t kFlags = offsetof(Head, flags), kEnd = offsetof(Head, waveform_id) + sizeof head.waveform_id;
+  std::array<std::byte, sizeof(Head)> bytes{};
+  const auto from = std::as_bytes(std::span(&head, 1));
+  std::copy_n(from.begin(), sizeof head.version, bytes.begin());
+  std::copy_n(from.begin() + kFlags, kEnd - kFlags, bytes.begin() + kFlags);
+  return bytes;
 }
 
 // At most `most` bytes of UTF-8, cut between characters.
@@ -159,7 +172,7 @@ void put_image(Outgoing& out, const ISMRMRD::ISMRMRD_ImageHeader& head, std::str
 void put_waveform(Outgoing& out, std::shared_ptr<const Waveform> waveform) {
   const auto& head = waveform->head;
   check_size(Id::waveform, waveform->data.bytes(), std::uint64_t{head.number_of_samples} * head.channels * 4);
-  out.put(Bytes(Id::waveform, head));
+  out.put(Bytes(Id::waveform, without_padding(head)));
   out.put(waveform->data.bytes(), waveform);
 }
 
