@@ -148,7 +148,8 @@ TEST_F(Send, tells_errors_and_losses_apart_and_leaves_no_file) {
 TEST_F(Send, runs_a_chain_of_ones_own_where_that_is_allowed) {
   serve("--allow-client-chains");
   ASSERT_EQ(run("run " + file("chains/images.xml") + " " + file("scan.h5") + " -o " + file("run.h5") + kCommon).code, 0);
-  ASSERT_EQ(send("--chain-file " + file("chains/images.xml")).code, 0);
+  const Result result = send("--chain-file " + file("chains/images.xml"));
+  ASSERT_EQ(result.code, 0) << result.text << server_->text();
   expect_same_images("images.h5", "run.h5");
 }
 
