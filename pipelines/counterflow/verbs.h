@@ -1,4 +1,4 @@
-// The verbs of the command, one source each. main.cpp alone knows the command line; a verb gets its options as values, throws
+// The verbs of the command, one source each. main.cpp and *options.* alone know the command line; a verb gets its options as values, throws
 // counterflow::Error on failure, and writes what a person reads to `out`.
 #pragma once
 #include <array>
