@@ -165,6 +165,8 @@ HOSTILE_NAMES = [
 class Errors(ServedTest):
     def test_are_one_readable_sentence_and_close(self):
         for name, (sent, words) in ERRORS.items():
+            if "terabyte" in name and SLOWER > 1:
+                continue  # a sanitizer ends the process for it
             with self.subTest(name):
                 answer = converse(self.server, *sent)
                 self.assert_error(answer, *words)

@@ -122,7 +122,8 @@ TEST_F(Kept, what_was_acknowledged_survives_kill_9_of_the_server_and_its_session
   client_.reset();
   ASSERT_THAT(recordings(), ElementsAre(MatchesRegex("\\..*\\.journal")));
   serve("--record " + file("recordings"));
-  for (int waited = 0; waited < 10'000 && recordings()[0].ends_with(".journal"); ++waited) usleep(1000);
+  const auto recovering = [&] { return recordings().size() != 1 || recordings()[0].ends_with(".journal"); };
+  for (int waited = 0; waited < 10'000 && recovering(); ++waited) usleep(1000);
   ASSERT_THAT(recordings(), ElementsAre(MatchesRegex(".*-1-incomplete\\.h5")));
   expect_first_views(folder_ / "recordings" / recordings()[0], folder_ / "scan.h5", 20);
 }
