@@ -207,7 +207,7 @@ void loopback(benchmark::State& state) {
     return v[v.size() / 2];
   };
   const double total = static_cast<double>(bytes * count), seconds = median(chain);
-  state.counters["GB_per_s"] = total / seconds * 1e-9;
+  state.counters["bytes_per_s"] = total / seconds;
   state.counters["messages_per_s"] = static_cast<double>(count) / seconds;
   state.counters["of_plain_sockets"] = median(sockets) / seconds;
 }
@@ -238,7 +238,7 @@ void round_trip(benchmark::State& state) {
   milliseconds.erase(milliseconds.begin());
   std::ranges::sort(milliseconds);
   state.counters["median_ms"] = milliseconds[milliseconds.size() / 2];
-  state.counters["p99_ms"] = milliseconds[milliseconds.size() * 99 / 100];
+  state.counters["slowest_percent_ms"] = milliseconds[milliseconds.size() * 99 / 100];
 }
 BENCHMARK(round_trip)->Arg(200)->Arg(1000)->Arg(20000)->Iterations(1)->Unit(benchmark::kMillisecond)->ArgName("gap_us");
 
