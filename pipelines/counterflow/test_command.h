@@ -31,6 +31,18 @@ inline Result run_line(const std::string& line) {
 
 inline Result run(const std::string& arguments) { return run_line(std::string(COUNTERFLOW_COMMAND) + " " + arguments); }
 
+// " --user NAME" for a server that is started as root: nobody, unless the build lies where only root may look.
+inline std::string user_option() {
+  if (geteuid() != 0) return "";
+  bool open = true;
+  for (auto folder = std::filesystem::canonical(COUNTERFLOW_COMMAND).parent_path();; folder = folder.parent_path()) {
+    open = open &&
+           (std::filesystem::status(folder).permissions() & std::filesystem::perms::others_exec) != std::filesystem::perms::none;
+    if (folder == folder.root_path()) break;
+  }
+  return open ? " --user nobody" : " --user root";
+}
+
 // A line of the shell that is followed while it runs. Killed with its children, at the latest at its end.
 class Running {
  public:

@@ -43,10 +43,9 @@ class Kept : public ::testing::Test {
   }
 
   void serve(const std::string& options) {
-    const std::string user = geteuid() == 0 ? " --user nobody" : "";
-    server_ = std::make_unique<Running>(
-        "exec " COUNTERFLOW_COMMAND " serve --listen 127.0.0.1:0 --chains " + file("chains") + user + kCommon + " " + options,
-        folder_ / "log");
+    server_ = std::make_unique<Running>("exec " COUNTERFLOW_COMMAND " serve --listen 127.0.0.1:0 --chains " + file("chains") +
+                                            user_option() + kCommon + " " + options,
+                                        folder_ / "log");
     ASSERT_TRUE(server_->says("\n")) << server_->text();
     const std::string text = server_->text(), words = "listening on ";
     const auto at = text.find(words);

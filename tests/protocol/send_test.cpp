@@ -32,11 +32,10 @@ class Send : public ::testing::Test {
   }
 
   void serve(const std::string& options = "") {
-    const std::string user = geteuid() == 0 ? " --user nobody" : "";
     const std::string common = " --cache " COUNTERFLOW_TEST_CACHE " --plugins " COUNTERFLOW_TEST_PLUGIN_DIR;
-    server_ = std::make_unique<Running>(
-        "exec " COUNTERFLOW_COMMAND " serve --listen 127.0.0.1:0 --chains " + file("chains") + user + common + " " + options,
-        folder_ / "log");
+    server_ = std::make_unique<Running>("exec " COUNTERFLOW_COMMAND " serve --listen 127.0.0.1:0 --chains " + file("chains") +
+                                            user_option() + common + " " + options,
+                                        folder_ / "log");
     const std::string words = "listening on ";
     ASSERT_TRUE(server_->says(words)) << server_->text();
     while (server_->text().find('\n', server_->text().find(words)) == std::string::npos) usleep(500);
