@@ -105,7 +105,7 @@ struct Listener::Impl {
   pid_t fork_for(Work work);
   void start_watching();
   Task<void> watch_again();
-  void start_helpers();
+  void recover_old_recordings();
   std::size_t from(const std::string& host) const;
   void signal_all(int signal);
 
@@ -232,7 +232,7 @@ Task<void> Listener::Impl::watch_again() {
   }
 }
 
-void Listener::Impl::start_helpers() {
+void Listener::Impl::recover_old_recordings() {
   if (!settings.session.record.empty())
     fork_for([this] {
       recover_recordings(settings.session.record, [this](const std::string& text) { log->write("recordings", text); });
@@ -244,7 +244,7 @@ void Listener::Impl::run() {
   orders.add(SIGTERM);
   orders.add(SIGINT);
   children_ended.add(SIGCHLD);
-  start_helpers();
+  recover_old_recordings();
   asio::co_spawn(io, accept(), asio::detached);
   asio::co_spawn(io, obey(), asio::detached);
   asio::co_spawn(io, reap(), asio::detached);

@@ -146,16 +146,14 @@ Message<float> LiveRun::Impl::next() {
   return view;
 }
 
-// The scan goes on where it cannot be kept: nobody would irradiate a patient again for a full disk. To a client of Gadgetron's a
-// text before CLOSE means an error, so only one of ours is told, whom the ending tells the rest.
+// The scan goes on where it cannot be kept: nobody would irradiate a patient again for a full disk. Every client is told,
+// as CLOSE alone would mean that the scan is safe.
 void LiveRun::Impl::give_up_recording(const std::string& why) {
   const std::string text = "the scan is not recorded any further: " + why;
   job.log(text);
-  if (!job.wishes.empty()) {
-    wire::Outgoing out;
-    wire::put_text(out, text + "\n");
-    job.outbox.put_at_once(std::move(out));
-  }
+  wire::Outgoing out;
+  wire::put_text(out, text + "\n");
+  job.outbox.put_at_once(std::move(out));
   const std::lock_guard lock(mutex);
   recorder.reset();
 }
